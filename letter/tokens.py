@@ -1,0 +1,54 @@
+"""Links that cannot be made up: an opaque id, signed with one salt for each purpose.
+
+When a link expires is decided by the row it points to, so that a mail sent twice carries the same link.
+"""
+
+import hashlib
+import secrets
+from enum import StrEnum
+
+from itsdangerous import BadData, TimestampSigner, URLSafeSerializer
+
+from letter.errors import LinkInvalid
+
+TOKEN_LENGTH = 200
+
+
+class Purpose(StrEnum):
+    """What a link is for; a link for one purpose is refused for every other."""
+
+    CONFIRM = "confirm"
+    MINE = "mine"
+    NOT_ME = "not-me"
+    INVITE = "invite"
+
+
+def new_uid() -> str:
+    """Return a new opaque id of 128 random bits in URL-safe letters."""
+    return secrets.token_urlsafe(16)
+
+
+def _serializer(secret: bytes, purpose: str) -> URLSafeSerializer:
+    return URLSafeSerializer(secret, salt=f"letter.{purpose}", signer_kwargs={"digest_method": hashlib.sha256})
+
+
+def write(secret: bytes, purpose: Purpose, uid: str) -> str:
+    """Return the token that names the row `uid` for one `purpose`."""
+    token = _serializer(secret, purpose).dumps(uid)
+    return token if isinstance(token, str) else token.decode()
+
+
+def read(secret: bytes, purpose: Purpose, token: str) -> str:
+    """Return the id in `token`. Raise LinkInvalid for anything that was not written here for this purpose."""
+    try:
+        uid = _serializer(secret, purpose).loads(token) if len(token) <= TOKEN_LENGTH else None
+    except (BadData, ValueError):
+        raise LinkInvalid from None
+    if not isinstance(uid, str):
+        raise LinkInvalid
+    return uid
+
+
+def stamper(secret: bytes, purpose: str) -> TimestampSigner:
+    """Return the signer of dated values (forms, session cookies) for one purpose."""
+    return TimestampSigner(secret, salt=f"letter.{purpose}", digest_method=hashlib.sha256)
