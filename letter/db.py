@@ -1,0 +1,120 @@
+"""Engine and sessions. Reading sessions cannot write; writing sessions take the lock when they begin."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+try:
+    import pysqlite3.dbapi2 as sqlite
+except ImportError:  # no wheel for this machine: the standard module, if need be with the slower journal
+    import sqlite3 as sqlite
+
+BUSY_SECONDS = 20
+
+
+def is_wal_safe(version: tuple[int, int, int]) -> bool:
+    """Tell whether this SQLite keeps what it committed in WAL mode with several connections.
+
+    3.7.0 to 3.51.2 have the WAL-reset bug, mended in 3.51.3 and carried back to 3.50.7 and 3.44.6.
+    """
+    major, minor, patch = version
+    if (major, minor) in ((3, 50), (3, 44)):
+        return patch >= {50: 7, 44: 6}[minor]
+    return version >= (3, 51, 3)
+
+
+def driver() -> ModuleType:
+    """Return the SQLite module in use."""
+    module: ModuleType = sqlite
+    return module
+
+
+def journal_mode() -> str:
+    """Return `wal`, or `delete` where this SQLite's WAL could lose a commit."""
+    return "wal" if is_wal_safe(sqlite.sqlite_version_info) else "delete"
+
+
+class Database:
+    """The database of one instance."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._writer = self._engine(read_only=False)
+        self._reader = self._engine(read_only=True)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that may write; for migrations and checks."""
+        return self._writer
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, if it is one."""
+        return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    def _engine(self, read_only: bool) -> Engine:
+        if not self.is_sqlite:
+            return create_engine(self.url, pool_pre_ping=True)
+        engine = create_engine(self.url, module=sqlite, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _prepare_reader if read_only else _prepare)
+        event.listen(engine, "begin", _begin if read_only else _begin_immediate)
+        return engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Give a session that can only read; nothing a GET does can leave a trace."""
+        with Session(self._reader, autoflush=False, expire_on_commit=False) as session:
+            if not self.is_sqlite:
+                session.connection(execution_options={"postgresql_readonly": True})
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Give a session that may write. The edge commits; what was not committed is rolled back."""
+        with Session(self._writer, expire_on_commit=False) as session:
+            yield session
+
+    def is_there(self) -> bool:
+        """Tell whether the database can be reached and holds tables."""
+        if self.file and not self.file.exists():
+            return False
+        try:
+            with self._reader.connect():
+                return True
+        except OperationalError:
+            return False
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's `begin` event below begins, not the driver
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA journal_mode={journal_mode()}")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA secure_delete=ON")
+    cursor.close()
+
+
+def _prepare_reader(connection: Any, record: Any) -> None:
+    _prepare(connection, record)
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _begin(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_immediate(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,412 @@
+"""Every table and constraint on one page. No behaviour."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy import (
+    text as sql,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+NAME_LENGTH = 120
+AFFILIATION_LENGTH = 200
+MOST = 2**63 - 1
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite has no time zones: they are taken off on the way in, put on again on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a time without a zone, which would be somebody's local time."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        return value.astimezone(UTC).replace(tzinfo=None) if value and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the moment back in UTC."""
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+def choice(kind: type[StrEnum]) -> Enum:
+    """Return a column type that holds one of `kind`, kept as text under a check, so that both databases agree."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=True,
+        length=20,
+        name=kind.__name__.lower(),
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class LetterState(StrEnum):
+    """The life of a letter; signatures are taken while it is open."""
+
+    DRAFT = "draft"
+    OPEN = "open"
+    PAUSED = "paused"
+    CLOSED = "closed"
+    DELIVERED = "delivered"
+    ARCHIVED = "archived"
+
+
+class Moderation(StrEnum):
+    """Whether a confirmed name is published before or after a person has looked at it."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+class Kind(StrEnum):
+    """Who signs."""
+
+    PERSON = "person"
+    ORGANISATION = "organisation"
+
+
+class Display(StrEnum):
+    """Who may read the name: everybody, the letter's recipients only, or nobody (it is counted)."""
+
+    PUBLIC = "public"
+    RECIPIENTS = "recipients"
+    COUNTED = "counted"
+
+
+class State(StrEnum):
+    """The life of a signature."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    APPROVED = "approved"
+    HELD = "held"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+class Evidence(StrEnum):
+    """How a signature was verified."""
+
+    NONE = "none"
+    MAIL = "mail"
+    DOMAIN = "domain"
+    VOUCHED = "vouched"
+    PAPER = "paper"
+
+
+class Source(StrEnum):
+    """Where a signature came from."""
+
+    WEB = "web"
+    IMPORT = "import"
+    PAPER = "paper"
+
+
+class Role(StrEnum):
+    """What a person may do with a letter."""
+
+    ORGANISER = "organiser"
+    MODERATOR = "moderator"
+    VIEWER = "viewer"
+
+
+class Post(StrEnum):
+    """The life of a mail in the outbox."""
+
+    WAITING = "waiting"
+    LEASED = "leased"
+    SENT = "sent"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
+class Base(DeclarativeBase):
+    """All tables; constraints are named so that migrations can name them too."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Moment(), str: Text()}  # noqa: RUF012 - SQLAlchemy reads it from the class
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+
+
+class Letter(Base):
+    """An appeal that can be signed."""
+
+    __tablename__ = "letter"
+
+    uid: Mapped[str] = mapped_column(String(40), unique=True)
+    slug: Mapped[str] = mapped_column(String(80), unique=True)
+    state: Mapped[LetterState] = mapped_column(choice(LetterState))
+    default_language: Mapped[str] = mapped_column(String(35))
+    moderation: Mapped[Moderation] = mapped_column(choice(Moderation))
+    affiliation_required: Mapped[bool] = mapped_column(default=False)
+    organisations_welcome: Mapped[bool] = mapped_column(default=True)
+    goal: Mapped[int | None]
+    recipient_key: Mapped[str | None]
+    opens_at: Mapped[datetime | None]
+    closes_at: Mapped[datetime | None]
+    keep_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+    texts: Mapped[list["LetterText"]] = relationship(back_populates="letter", order_by="LetterText.id")
+
+
+class LetterText(Base):
+    """One version of a letter in one language. Never changed once signed: a correction is a new version."""
+
+    __tablename__ = "letter_text"
+
+    letter_id: Mapped[int] = mapped_column(ForeignKey("letter.id"))
+    language: Mapped[str] = mapped_column(String(35))
+    version: Mapped[int]
+    title: Mapped[str]
+    body: Mapped[str]
+    addressees: Mapped[str] = mapped_column(default="")
+    sign_off: Mapped[str] = mapped_column(default="")
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+
+    letter: Mapped[Letter] = relationship(back_populates="texts")
+    __table_args__ = (UniqueConstraint("letter_id", "language", "version"),)
+
+
+LIVING_STATES = (State.CONFIRMED, State.APPROVED, State.HELD, State.REJECTED)
+LIVING = "state IN ('confirmed', 'approved', 'held', 'rejected')"
+
+
+class Signature(Base):
+    """One person's or organisation's signature; a new submission is a new row."""
+
+    __tablename__ = "signature"
+
+    uid: Mapped[str] = mapped_column(String(40), unique=True)
+    letter_id: Mapped[int] = mapped_column(ForeignKey("letter.id"))
+    text_id: Mapped[int] = mapped_column(ForeignKey("letter_text.id"))
+    kind: Mapped[Kind] = mapped_column(choice(Kind))
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    affiliation: Mapped[str] = mapped_column(String(AFFILIATION_LENGTH))
+    display: Mapped[Display] = mapped_column(choice(Display))
+    state: Mapped[State] = mapped_column(choice(State))
+    evidence: Mapped[Evidence] = mapped_column(choice(Evidence))
+    evidence_note: Mapped[str] = mapped_column(default="")
+    source: Mapped[Source] = mapped_column(choice(Source))
+    place: Mapped[int | None]
+    language: Mapped[str] = mapped_column(String(35))
+    wants_updates: Mapped[bool] = mapped_column(default=False)
+    email_key: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    email_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sort_key: Mapped[bytes] = mapped_column(LargeBinary)
+    fold_key: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    decided_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)
+
+    letter: Mapped[Letter] = relationship()
+    text: Mapped[LetterText] = relationship()
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+    __table_args__ = (
+        Index(
+            "uq_signature_living",
+            "letter_id",
+            "email_key",
+            unique=True,
+            sqlite_where=sql(LIVING),
+            postgresql_where=sql(LIVING),
+        ),
+        Index("uq_signature_place", "letter_id", "place", unique=True),
+        Index("ix_signature_list", "letter_id", "state", "display", "sort_key", "id"),
+        Index("ix_signature_queue", "letter_id", "state", "confirmed_at", "id"),
+        Index("ix_signature_email_key", "email_key"),
+        Index("ix_signature_expiry", "state", "expires_at"),
+    )
+
+
+class Flag(Base):
+    """A reason to look twice at a signature, and what a person made of it."""
+
+    __tablename__ = "flag"
+
+    signature_id: Mapped[int] = mapped_column(ForeignKey("signature.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    detail: Mapped[str] = mapped_column(default="")
+    other_id: Mapped[int | None] = mapped_column(ForeignKey("signature.id", ondelete="CASCADE"))
+    resolution: Mapped[str | None] = mapped_column(String(40))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    created_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+
+
+class Outbox(Base):
+    """A mail that is due. It holds no text: the mail is built when it is sent, from the signature's own row."""
+
+    __tablename__ = "outbox"
+
+    kind: Mapped[str] = mapped_column(String(40))
+    signature_id: Mapped[int | None] = mapped_column(ForeignKey("signature.id", ondelete="CASCADE"), index=True)
+    message_id: Mapped[str] = mapped_column(String(200), unique=True)
+    to_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    state: Mapped[Post] = mapped_column(choice(Post))
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime]
+    lease: Mapped[str | None] = mapped_column(String(40))
+    error: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+    signature: Mapped[Signature | None] = relationship()
+    __table_args__ = (Index("ix_outbox_due", "state", "due_at"),)
+
+
+class Blocked(Base):
+    """An address that said "not me": only its keyed hash, of one letter or of the whole instance."""
+
+    __tablename__ = "blocked"
+
+    email_key: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    created_at: Mapped[datetime]
+
+
+class Person(Base):
+    """Somebody who works here: an organiser or a moderator."""
+
+    __tablename__ = "person"
+
+    uid: Mapped[str] = mapped_column(String(40), unique=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str | None]
+    invite_hash: Mapped[str | None] = mapped_column(String(64))
+    invite_until: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class Membership(Base):
+    """A person's role for one letter, or for every letter where none is named."""
+
+    __tablename__ = "membership"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    letter_id: Mapped[int | None] = mapped_column(ForeignKey("letter.id"))
+    role: Mapped[Role] = mapped_column(choice(Role))
+
+    person: Mapped[Person] = relationship()
+    __table_args__ = (
+        UniqueConstraint("person_id", "letter_id"),
+        Index(
+            "uq_membership_everywhere",
+            "person_id",
+            unique=True,
+            sqlite_where=sql("letter_id IS NULL"),
+            postgresql_where=sql("letter_id IS NULL"),
+        ),
+    )
+
+
+class StaffSession(Base):
+    """A sign-in on the server's side; the cookie holds only the key to it."""
+
+    __tablename__ = "staff_session"
+
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    csrf_token: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+
+    person: Mapped[Person] = relationship()
+
+
+class Batch(Base):
+    """Signatures changed or brought in by one act, so that the act can be undone as one."""
+
+    __tablename__ = "batch"
+
+    letter_id: Mapped[int] = mapped_column(ForeignKey("letter.id"))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    action: Mapped[str] = mapped_column(String(40))
+    reason: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]
+
+    steps: Mapped[list["BatchStep"]] = relationship(back_populates="batch", order_by="BatchStep.id")
+    __table_args__ = (Index("ix_batch_latest", "letter_id", "person_id", "id"),)
+
+
+class BatchStep(Base):
+    """What a batch did to one signature."""
+
+    __tablename__ = "batch_step"
+
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batch.id", ondelete="CASCADE"), index=True)
+    signature_id: Mapped[int] = mapped_column(ForeignKey("signature.id", ondelete="CASCADE"), index=True)
+    before: Mapped[State | None] = mapped_column(String(20))
+    after: Mapped[State] = mapped_column(String(20))
+    version: Mapped[int]
+
+    batch: Mapped[Batch] = relationship(back_populates="steps")
+    signature: Mapped[Signature] = relationship()
+
+
+class Audit(Base):
+    """Who did what, chained by hash, with no personal data in it."""
+
+    __tablename__ = "audit"
+
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(60))
+    action: Mapped[str] = mapped_column(String(60))
+    letter_id: Mapped[int | None] = mapped_column(ForeignKey("letter.id"), index=True)
+    subject: Mapped[str] = mapped_column(String(200))
+    detail: Mapped[str]
+    previous: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class Limit(Base):
+    """How often something happened within a window; the name is a keyed hash where it stands for a person."""
+
+    __tablename__ = "limit"
+
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    count: Mapped[int]
+    ends_at: Mapped[datetime] = mapped_column(index=True)
+    __table_args__ = (CheckConstraint("count >= 0", name="count"),)
+
+
+class About(Base):
+    """A fact about the instance itself, such as the version of the sorting rules its keys were made with."""
+
+    __tablename__ = "about"
+
+    name: Mapped[str] = mapped_column(String(40), unique=True)
+    value: Mapped[str]

@@ -1,0 +1,52 @@
+"""The database's version: bringing it up to date, and telling whether it is."""
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from letter.config import PACKAGE
+from letter.db import Database
+from letter.errors import NotReady
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(PACKAGE / "migrations").replace("%", "%%"))
+    return config
+
+
+def newest() -> str:
+    """Return the revision that this code is written for."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def current(database: Database) -> str | None:
+    """Return the revision of the database, or None for an empty one."""
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def run(database: Database, target: str = "head") -> None:
+    """Migrate up to `target`, each step in its own transaction."""
+    config = _config()
+    with database.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, target)
+
+
+def undo(database: Database, target: str) -> None:
+    """Migrate down to `target` (`base` for nothing at all)."""
+    config = _config()
+    with database.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, target)
+
+
+def demand(database: Database) -> None:
+    """Raise NotReady, with the command to run, unless the database is there and of this code's version."""
+    if not database.is_there():
+        raise NotReady("The database is not there. Run `letter init`, or check LETTER_DATABASE_URL.")
+    found = current(database)
+    if found != newest():
+        raise NotReady("The database is of another version than the program. Run `letter upgrade`.")
