@@ -1,0 +1,111 @@
+"""How often something may happen. Counted in the database, so that all processes share one count.
+
+A name that stands for a person or a network is a keyed hash; networks' keys change every day.
+"""
+
+import ipaddress
+from datetime import datetime, timedelta
+
+from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute, RateLimitItemPerYear
+from limits.storage import Storage
+from limits.strategies import FixedWindowRateLimiter
+from sqlalchemy import case, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from letter import clock
+from letter.errors import TooMany
+from letter.models import Limit
+from letter.sealing import Keys, email_key, keyed
+
+SIGN_INS_PER_PERSON = RateLimitItemPerMinute(10, 15, namespace="sign-in-person")
+SIGN_INS_PER_NETWORK = RateLimitItemPerMinute(30, 15, namespace="sign-in-network")
+MAILS_PER_ADDRESS = RateLimitItemPerDay(3, namespace="mail-address")
+# In all, as long as a letter lives: nobody's mailbox is to be filled from our form.
+MAILS_PER_ADDRESS_AND_LETTER = RateLimitItemPerYear(5, 10, namespace="mail-letter")
+IPV4_PREFIX, IPV6_PREFIX = 24, 48
+
+
+class DatabaseStorage(Storage):
+    """Counts of the `limits` library in our own table, in the caller's transaction."""
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What the store may raise; nothing is swallowed, so that a limit fails closed."""
+        return Exception
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Add `amount` to the count of `key`, whose window lasts `expiry` seconds, and return the new count."""
+        now = clock.now()
+        ends = now + timedelta(seconds=expiry)
+        insert = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        over = Limit.ends_at <= now
+        statement = insert(Limit).values(name=key, count=amount, ends_at=ends)
+        statement = statement.on_conflict_do_update(
+            index_elements=[Limit.name],
+            set_={
+                "count": case((over, amount), else_=Limit.count + amount),
+                "ends_at": case((over, ends), else_=Limit.ends_at),
+            },
+        )
+        return int(self.session.execute(statement.returning(Limit.count)).scalar_one())
+
+    def get(self, key: str) -> int:
+        """Return the count of `key` in its present window."""
+        found = select(Limit.count).where(Limit.name == key, Limit.ends_at > clock.now())
+        return int(self.session.scalar(found) or 0)
+
+    def get_expiry(self, key: str) -> float:
+        """Return when the window of `key` ends, in seconds since 1970."""
+        ends: datetime | None = self.session.scalar(select(Limit.ends_at).where(Limit.name == key))
+        return (ends or clock.now()).timestamp()
+
+    def check(self) -> bool:
+        """Tell that the store can be used; the session has opened by now."""
+        return True
+
+    def reset(self) -> int | None:
+        """Forget every count."""
+        return int(self.session.execute(delete(Limit)).rowcount)  # type: ignore[attr-defined]
+
+    def clear(self, key: str) -> None:
+        """Forget one count."""
+        self.session.execute(delete(Limit).where(Limit.name == key))
+
+
+def is_within(session: Session, limit: RateLimitItem, name: str) -> bool:
+    """Count one more `name` and tell whether it is within `limit`."""
+    return bool(FixedWindowRateLimiter(DatabaseStorage(session)).hit(limit, name))
+
+
+def spend(session: Session, limit: RateLimitItem, name: str) -> None:
+    """Count one more `name`; raise TooMany over `limit`. The caller commits, since a refusal must count too."""
+    if not is_within(session, limit, name):
+        raise TooMany
+
+
+def network(keys: Keys, address: str) -> str:
+    """Return what stands today for the network (/24 or /48) of an IP `address`; the address itself is not kept."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    prefix = IPV4_PREFIX if ip.version == 4 else IPV6_PREFIX
+    net = ipaddress.ip_network((ip, prefix), strict=False)
+    return keyed(keys, f"network:{clock.now():%Y-%m-%d}", str(net)).hex()
+
+
+def address(keys: Keys, scope: str, email: str) -> str:
+    """Return what stands for a mail address within `scope`."""
+    return email_key(keys, f"limit:{scope}", email).hex()
+
+
+def forget_old(session: Session) -> int:
+    """Delete the counts whose windows have ended; return how many."""
+    return int(session.execute(delete(Limit).where(Limit.ends_at <= clock.now())).rowcount)  # type: ignore[attr-defined]
