@@ -1,0 +1,56 @@
+"""The verified list for the recipient."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from letter import audit, signatures
+from letter.errors import BadInput
+from letter.formats import Row, Writer
+from letter.formats.csv import CsvWriter
+from letter.formats.json import JsonWriter
+from letter.models import Display, Evidence, Letter, Person, Signature
+
+COLUMNS = ("name", "affiliation", "kind", "verified", "publish")
+WRITERS: dict[str, type[Writer]] = {"csv": CsvWriter, "json": JsonWriter}
+VERIFIED = {
+    Evidence.NONE: "not verified",
+    Evidence.MAIL: "confirmed by e-mail",
+    Evidence.DOMAIN: "confirmed by e-mail of the organisation",
+    Evidence.VOUCHED: "vouched for by the organiser",
+    Evidence.PAPER: "signed on paper",
+}
+
+
+def writer(name: str) -> Writer:
+    """Return the writer for a format. Raise BadInput for one that is not here."""
+    if name not in WRITERS:
+        raise BadInput(f"“{name}” is no format that can be exported: choose {' or '.join(WRITERS)}.")
+    return WRITERS[name]()
+
+
+def rows(session: Session, letter: Letter) -> Iterator[Row]:
+    """Yield the verified signatories in list order, those for the recipient only among them, a thousand at a time.
+
+    Who wished only to be counted is not among them.
+    """
+    for signature in session.scalars(signatures.exportable(letter)).yield_per(1000):
+        yield {
+            "name": signature.name,
+            "affiliation": signature.affiliation,
+            "kind": signature.kind,
+            "verified": VERIFIED[signature.evidence],
+            "publish": "yes" if signature.display is Display.PUBLIC else "no, for the recipient only",
+        }
+
+
+def how_many(session: Session, letter: Letter) -> int:
+    """Return how many rows an export has now."""
+    found = signatures.exportable(letter).order_by(None).with_only_columns(func.count(Signature.id))
+    return session.scalar(select(found.scalar_subquery())) or 0
+
+
+def note(session: Session, letter: Letter, format_name: str, *, by: Person | None) -> None:
+    """Record that the list leaves the house."""
+    audit.note(session, "export", letter.uid, by=by, letter=letter, format=format_name, rows=how_many(session, letter))

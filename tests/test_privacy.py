@@ -1,0 +1,127 @@
+"""A signer's way back."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from letter import confirmation, exporting, outbox, privacy, signatures
+from letter.errors import LinkInvalid, MoveRefused
+from letter.models import Blocked, Display, Letter, Outbox, Post, Signature, State
+from tests.conftest import KEYS, submission
+
+
+@pytest.fixture
+def signed(session: Session, letter: Letter) -> Signature:
+    signature = signatures.sign(session, KEYS, letter, submission("Marker Person", affiliation="Marker Works"))
+    confirmation.confirm(session, KEYS, signature)
+    signatures.move(signature, State.APPROVED)
+    session.flush()
+    return signature
+
+
+def shown(session: Session, letter: Letter) -> str:
+    names = [one.name for one in signatures.others(session, letter)]
+    return json.dumps([names, list(exporting.rows(session, letter))])
+
+
+def test_a_corrected_name_is_looked_at_again(session: Session, letter: Letter, signed: Signature) -> None:
+    assert privacy.correct(signed, "Marker Q. Person", "Marker Works")
+    session.flush()
+    assert (signed.state, signed.fold_key) == (State.CONFIRMED, "marker q. person marker works")
+    assert "Marker" not in shown(session, letter)
+
+
+def test_a_correction_that_changes_nothing_leaves_the_decision(signed: Signature) -> None:
+    assert not privacy.correct(signed, "Marker Person", "Marker Works")
+    assert signed.state is State.APPROVED
+
+
+def test_a_hidden_name_is_gone_from_the_page_but_not_from_the_recipients_list(
+    session: Session, letter: Letter, signed: Signature
+) -> None:
+    privacy.show_to(signed, Display.RECIPIENTS)
+    session.flush()
+    assert signatures.others(session, letter) == []
+    assert "no, for the recipient only" in shown(session, letter)
+
+
+def test_a_withdrawn_signature_is_shown_nowhere_and_not_counted(
+    session: Session, letter: Letter, signed: Signature
+) -> None:
+    privacy.withdraw(session, signed)
+    privacy.withdraw(session, signed)
+    session.flush()
+    assert "Marker" not in shown(session, letter)
+    assert signatures.counts(session, letter).confirmed == 2
+    assert (signed.email_key, signed.email_sealed) == (None, None)
+
+
+def test_who_withdrew_can_sign_again(session: Session, letter: Letter, signed: Signature) -> None:
+    privacy.withdraw(session, signed)
+    again = signatures.sign(session, KEYS, letter, submission())
+    confirmation.confirm(session, KEYS, again)
+    assert again.state is State.CONFIRMED
+
+
+def test_withdrawing_drops_the_mails_that_are_still_due(session: Session, signed: Signature) -> None:
+    privacy.withdraw(session, signed)
+    rows = session.scalars(select(Outbox)).all()
+    assert {(row.state, row.to_sealed) for row in rows} == {(Post.DROPPED, None)}
+
+
+def test_erasing_leaves_nothing_of_the_person_in_any_file(session: Session, signed: Signature, tmp_path: Path) -> None:
+    privacy.erase(session, signed)
+    session.commit()
+    session.connection().exec_driver_sql("COMMIT")
+    session.connection().exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    files = [file for file in tmp_path.iterdir() if file.name.startswith("letter.sqlite3")]
+    assert not any(b"Marker" in file.read_bytes() or b"marker" in file.read_bytes() for file in files)
+    assert privacy.is_erased(signed)
+
+
+@pytest.mark.parametrize("act", ["correct", "show_to"])
+def test_a_withdrawn_signature_cannot_be_changed(session: Session, signed: Signature, act: str) -> None:
+    privacy.withdraw(session, signed)
+    with pytest.raises(LinkInvalid, match="withdrawn"):
+        if act == "correct":
+            privacy.correct(signed, "A", "B")
+        else:
+            privacy.show_to(signed, Display.PUBLIC)
+
+
+def test_my_data_is_all_that_is_stored(signed: Signature) -> None:
+    data = privacy.my_data(signed)
+    assert {key: data[key] for key in ("letter", "name", "affiliation", "state", "verified_by", "address_kept")} == {
+        "letter": "library",
+        "name": "Marker Person",
+        "affiliation": "Marker Works",
+        "state": "approved",
+        "verified_by": "mail",
+        "address_kept": False,
+    }
+
+
+def test_not_me_withdraws_the_forgery_and_ends_all_mail_to_the_address(session: Session, letter: Letter) -> None:
+    forged = signatures.sign(session, KEYS, letter, submission("Forged"))
+    privacy.not_me(session, KEYS, forged)
+    assert forged.state is State.WITHDRAWN
+    signatures.sign(session, KEYS, letter, submission("Forged Again"))
+    session.flush()
+    (row,) = outbox.claim(session, 10)
+    assert not outbox.settle(session, KEYS, row, "dana@example.org")
+
+
+def test_not_me_twice_is_no_fault(session: Session, letter: Letter) -> None:
+    forged = signatures.sign(session, KEYS, letter, submission("Forged"))
+    other = signatures.sign(session, KEYS, letter, submission("Forged Too"))
+    for signature in (forged, other, forged):
+        privacy.not_me(session, KEYS, signature)
+    assert len(session.scalars(select(Blocked)).all()) == 2  # for this letter, and for the instance
+
+
+def test_a_first_signatory_has_no_such_link(session: Session, letter: Letter) -> None:
+    with pytest.raises(MoveRefused):
+        privacy.not_me(session, KEYS, signatures.first_signatories(session, letter)[0])
