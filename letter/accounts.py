@@ -2,17 +2,18 @@
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from letter import audit, clock, tokens
-from letter.errors import BadInput, Forbidden, LinkInvalid, NotFound
+from letter import addresses, audit, clock, tokens
+from letter.errors import BadInput, Forbidden, LinkInvalid, NotFound, TooMany
 from letter.models import Letter, Membership, Person, Role, StaffSession
 from letter.sealing import normal
 
@@ -20,6 +21,7 @@ from letter.sealing import normal
 # take the memory or the processors that signing needs.
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 AT_ONCE = BoundedSemaphore(2)
+SECONDS_IN_LINE = 1.0
 NOBODY = HASHER.hash(secrets.token_urlsafe())
 PASSWORD_LENGTH = (12, 200)
 INVITATION_LASTS = timedelta(days=3)
@@ -28,17 +30,9 @@ IDLE_SECONDS = 30 * 60
 RANK = {Role.VIEWER: 1, Role.MODERATOR: 2, Role.ORGANISER: 3}
 
 
-def check_address(email: str) -> str:
-    """Return `email` as it is stored for staff. Raise BadInput if it is no address."""
-    try:
-        return normal(validate_email(email, check_deliverability=False, allow_smtputf8=False).normalized)
-    except EmailNotValidError:
-        raise BadInput(f"“{email}” is no e-mail address.") from None
-
-
 def add(session: Session, email: str, role: Role, letter: Letter | None) -> Person:
     """Give `email` a role for one letter, or for all, and return the person; who is new has no password yet."""
-    address = check_address(email)
+    address = normal(addresses.check(email))
     person = by_email(session, address)
     if person is None:
         person = Person(uid=tokens.new_uid(), email=address, created_at=clock.now())
@@ -90,7 +84,7 @@ def hash_password(password: str) -> str:
     """Return the argon2 hash of a new password. Raise BadInput for one that is too weak. Takes a tenth of a second."""
     if fault := password_fault(password):
         raise BadInput(fault)
-    with AT_ONCE:
+    with _a_turn():
         return HASHER.hash(password)
 
 
@@ -103,12 +97,23 @@ def set_password(session: Session, person: Person, password_hash: str) -> None:
 
 def is_right(password_hash: str | None, password: str) -> bool:
     """Tell whether `password` is right, in the same time for people who do not exist (their hash is None)."""
-    with AT_ONCE:
+    with _a_turn():
         try:
             fits = HASHER.verify(password_hash or NOBODY, password[: PASSWORD_LENGTH[1]])
         except (VerificationError, InvalidHashError):
             return False
     return fits and password_hash is not None
+
+
+@contextmanager
+def _a_turn() -> Iterator[None]:
+    """Wait a second at most for a turn at hashing, so that a flood of sign-ins does not hold every thread."""
+    if not AT_ONCE.acquire(timeout=SECONDS_IN_LINE):
+        raise TooMany("Too many people are signing in at this moment")
+    try:
+        yield
+    finally:
+        AT_ONCE.release()
 
 
 def sign_in(session: Session, person: Person) -> str:
@@ -174,7 +179,7 @@ def letters_of(session: Session, person: Person) -> list[tuple[Letter, Role]]:
 
 def find(session: Session, email: str) -> Person:
     """Return the person with that address. Raise NotFound if there is none."""
-    person = by_email(session, check_address(email))
+    person = by_email(session, addresses.check(email))
     if person is None:
         raise NotFound(f"Nobody here has the address {email}.")
     return person

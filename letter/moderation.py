@@ -52,7 +52,7 @@ def waiting(session: Session, letter: Letter, state: State = State.CONFIRMED, mo
 def how_many(session: Session, letter: Letter) -> dict[State, int]:
     """Return the number of signatures in each state."""
     found = select(Signature.state, func.count()).where(Signature.letter_id == letter.id).group_by(Signature.state)
-    return dict(session.execute(found).tuples().all())
+    return dict(iter(session.execute(found)))
 
 
 def decide(

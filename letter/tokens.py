@@ -44,7 +44,7 @@ def read(secret: bytes, purpose: Purpose, token: str) -> str:
         uid = _serializer(secret, purpose).loads(token) if len(token) <= TOKEN_LENGTH else None
     except (BadData, ValueError):
         raise LinkInvalid from None
-    if not isinstance(uid, str):
+    if not isinstance(uid, str) or token != write(secret, purpose, uid):  # base64 has many spellings, a link has one
         raise LinkInvalid
     return uid
 

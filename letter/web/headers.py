@@ -1,0 +1,46 @@
+"""Headers that every answer carries."""
+
+from flask import Flask, Response, request
+
+from letter.web.request import settings
+
+POLICY = "; ".join((
+    "default-src 'none'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "font-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+))  # fmt: skip
+ALWAYS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+PERSONAL = ("/staff", "/mine", "/confirm", "/not-me", "/demo")
+YEAR = 365 * 24 * 60 * 60
+
+
+def dress(response: Response) -> Response:
+    """Add the headers: nothing from other hosts, no referrer, and no copy of personal pages anywhere."""
+    response.headers.update(ALWAYS)
+    if settings().is_https:
+        response.headers["Strict-Transport-Security"] = f"max-age={2 * YEAR}; includeSubDomains"
+    if request.path.startswith(PERSONAL) or response.status_code >= 400 or request.method == "POST":
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Robots-Tag"] = "noindex"
+    elif request.endpoint == "static" and "v" in request.args:
+        response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+    else:
+        response.headers.setdefault("Cache-Control", "no-cache")
+    return response
+
+
+def install(app: Flask) -> None:
+    """Dress every answer of `app`."""
+    app.after_request(dress)

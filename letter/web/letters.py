@@ -1,0 +1,126 @@
+"""The letter as one reads it, with the form on the same page; the thanks page; the list of letters."""
+
+from flask import Blueprint, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import BooleanField, HiddenField, RadioField, ValidationError
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Length
+
+from letter import addresses, letters, signatures
+from letter.errors import BadInput, LetterClosed, NotFound
+from letter.models import Display, Kind, Letter
+from letter.web.forms import DISPLAYS, LineField, NamedForm
+from letter.web.guards import keeps_what_was_typed, open_to_all
+from letter.web.request import commit, database, keys
+
+pages = Blueprint("letters", __name__)
+
+NAMES_ON_PAGE = 300
+KINDS = [SelectChoice(Kind.PERSON.value, "for myself"), SelectChoice(Kind.ORGANISATION.value, "for an organisation")]
+
+
+class SignForm(NamedForm):
+    """What a supporter fills in."""
+
+    email = LineField("E-mail", [Length(max=254, message="This address is too long.")])
+    display = RadioField("Who may see your name?", choices=DISPLAYS, default=Display.PUBLIC.value)
+    kind = RadioField("I sign", choices=KINDS, default=Kind.PERSON.value)
+    updates = BooleanField("Write to me when something happens with this letter")
+    language = HiddenField()
+
+    def validate_email(self, field: LineField) -> None:
+        """Refuse what cannot be an address; whether it exists shows when the mail is answered."""
+        if not field.data:
+            raise ValidationError("Please give your e-mail address. A link to confirm is sent there.")
+        try:
+            addresses.check(field.data)
+        except BadInput:
+            raise ValidationError(
+                "This does not look like an e-mail address. It should read like name@example.org."
+            ) from None
+
+    def submission(self) -> signatures.Submission:
+        """Return what was filled in."""
+        return signatures.Submission(
+            name=self.name.data or "",
+            affiliation=self.affiliation.data or "",
+            email=addresses.check(self.email.data or ""),
+            display=Display(self.display.data),
+            kind=Kind(self.kind.data),
+            wants_updates=bool(self.updates.data),
+            language=self.language.data or "",
+        )
+
+
+@pages.get("/")
+@open_to_all
+def index() -> ResponseReturnValue:
+    """List the letters that take signatures."""
+    session = database()
+    listed = [(one, letters.text_in(one), signatures.counts(session, one)) for one in letters.open_ones(session)]
+    return render_template("letters/index.html", listed=listed)
+
+
+@pages.get("/<slug:slug>")
+@pages.get("/<slug:slug>/<language:language>")
+@open_to_all
+def show(slug: str, language: str | None = None) -> ResponseReturnValue:
+    """Show a letter in one language, with its first names and the form."""
+    letter = letters.public(database(), slug)
+    text = letters.text_in(letter, language)
+    return _page(letter, SignForm(formdata=None, language=text.language)), 200
+
+
+@pages.post("/<slug:slug>/sign")
+@open_to_all
+@keeps_what_was_typed
+def sign(slug: str) -> ResponseReturnValue:
+    """Take a signature: one transaction with its mail, and the same answer for every address."""
+    session = database()
+    letter = letters.public(session, slug)
+    letters.demand_open(letter)
+    form = SignForm(letter=letter)
+    if not form.validate():
+        return _page(letter, form), 422
+    signatures.sign(session, keys(), letter, form.submission())
+    commit()
+    return redirect(url_for("letters.thanks", slug=slug), 303)
+
+
+@pages.get("/<slug:slug>/thanks")
+@open_to_all
+def thanks(slug: str) -> ResponseReturnValue:
+    """Say what to do next."""
+    letter = letters.public(database(), slug)
+    return render_template(
+        "letters/thanks.html", letter=letter, text=letters.text_in(letter), link_days=signatures.LINK_DAYS
+    )
+
+
+def _is_open(letter: Letter) -> bool:
+    try:
+        letters.demand_open(letter)
+    except LetterClosed:
+        return False
+    return True
+
+
+def _page(letter: Letter, form: SignForm) -> str:
+    session = database()
+    try:
+        text = letters.text_in(letter, form.language.data)
+    except NotFound:  # somebody made the hidden field up
+        text = letters.text_in(letter)
+    others = signatures.others(session, letter, most=NAMES_ON_PAGE + 1)
+    return render_template(
+        "letters/show.html",
+        letter=letter,
+        text=text,
+        languages=letters.languages(letter),
+        form=form,
+        is_open=_is_open(letter),
+        counts=signatures.counts(session, letter),
+        first=signatures.first_signatories(session, letter),
+        others=others[:NAMES_ON_PAGE],
+        has_more=len(others) > NAMES_ON_PAGE,
+    )
