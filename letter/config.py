@@ -20,7 +20,9 @@ PACKAGE = Path(__file__).resolve().parent
 CHECKOUT = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DEFAULT_PORT = 8000
+SERVED_AT = "served-at"
 KEY_NAMES = ("secret_key", "sealing_key", "index_key")
+KEY_LENGTH = 44
 HINT = "Run `letter init` first, or see the table of settings in the README."
 
 
@@ -90,12 +92,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     settings = Settings(
         instance=instance,
         keys=Keys(*(_key(name, said[name]) for name in KEY_NAMES)),
-        base_url=_base_url(said["base_url"] or f"http://127.0.0.1:{DEFAULT_PORT}"),
+        base_url=_base_url(said["base_url"] or _served_at(instance)),
         database_url=said["database_url"] or f"sqlite:///{instance / 'letter.sqlite3'}",
         smtp_url=said["smtp_url"] or (instance / "mail").as_uri(),
         mail_from=said["mail_from"] or "letter@localhost",
         proxies=_whole("proxies", said["proxies"] or "0"),
-        demo=said["demo"] == "1",
+        demo=_switch("demo", said["demo"] or "0"),
     )
     _refuse_half_set(settings, said)
     return settings
@@ -104,6 +106,18 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 def setting_names() -> list[str]:
     """Return the names of the settings that are no keys, in the order of the README's table."""
     return [f.name for f in fields(Settings) if f.name not in ("instance", "keys")]
+
+
+def remember(instance: Path, base_url: str) -> None:
+    """Note where `letter serve` listens, so that other commands print links that work while no base_url is set."""
+    (instance / SERVED_AT).write_text(base_url, "utf-8")
+
+
+def _served_at(instance: Path) -> str:
+    try:
+        return (instance / SERVED_AT).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return f"http://127.0.0.1:{DEFAULT_PORT}"
 
 
 def is_said(environ: Mapping[str, str], name: str) -> bool:
@@ -147,7 +161,7 @@ def _key(name: str, value: str) -> bytes:
     if not value:
         raise BadSetting(f"LETTER_{name.upper()} is missing. {HINT}")
     try:
-        Fernet(value)
+        Fernet(value if len(value) == KEY_LENGTH else "")  # it would read the first of two keys, and drop the second
     except ValueError:
         raise BadSetting(f"LETTER_{name.upper()} must be 32 bytes in URL-safe base64.") from None
     return value.encode()
@@ -161,7 +175,7 @@ def _base_url(value: str) -> str:
         raise BadSetting("LETTER_BASE_URL is no web address.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
         raise BadSetting("LETTER_BASE_URL must be a web address such as https://letter.example.org.")
-    if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+    if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc or " " in parts.netloc:
         raise BadSetting("LETTER_BASE_URL must be a host alone, without a path: https://letter.example.org.")
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -172,8 +186,14 @@ def _whole(name: str, value: str) -> int:
     return int(value)
 
 
+def _switch(name: str, value: str) -> bool:
+    if value.lower() not in ("0", "1", "false", "true"):
+        raise BadSetting(f"LETTER_{name.upper()} must be 1 or 0.")
+    return value.lower() in ("1", "true")
+
+
 def _refuse_half_set(settings: Settings, said: Mapping[str, str]) -> None:
-    scheme = urlsplit(settings.smtp_url).scheme
+    scheme = settings.smtp_url.partition(":")[0].lower()
     if scheme not in ("smtp", "smtps", "file"):
         raise BadSetting("LETTER_SMTP_URL must start with smtp://, smtps:// or file:///.")
     if not settings.is_local and not said["smtp_url"]:

@@ -7,8 +7,10 @@ from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
+
+from letter.config import BadSetting
 
 try:
     import pysqlite3.dbapi2 as sqlite
@@ -16,6 +18,10 @@ except ImportError:  # no wheel for this machine: the standard module, if need b
     import sqlite3 as sqlite
 
 BUSY_SECONDS = 20
+UNKNOWN = (
+    "LETTER_DATABASE_URL must be an SQLAlchemy address such as sqlite:////folder/letter.sqlite3, "
+    "of a database whose driver is installed."
+)
 
 
 def is_wal_safe(version: tuple[int, int, int]) -> bool:
@@ -44,10 +50,14 @@ class Database:
     """The database of one instance."""
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
-        self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._writer = self._engine(read_only=False)
-        self._reader = self._engine(read_only=True)
+        """Raise BadSetting for an address that SQLAlchemy does not know, or a database whose driver is missing."""
+        try:
+            self.url = make_url(url)
+            self.is_sqlite = self.url.get_backend_name() == "sqlite"
+            self._writer = self._engine(read_only=False)
+            self._reader = self._engine(read_only=True)
+        except (ArgumentError, ImportError):
+            raise BadSetting(UNKNOWN) from None  # the setting can hold a password, so it is not repeated
 
     @property
     def engine(self) -> Engine:

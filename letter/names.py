@@ -4,8 +4,9 @@ from functools import lru_cache
 
 import icu
 
-LATIN = "Any-Latin; NFD; [:Nonspacing Mark:] Remove; Latin-ASCII; Lower"
-SCHWA = str.maketrans("Əə", "Aa")  # Latin-ASCII leaves it; Azerbaijani names are written with a when it is missing
+# Cyrillic goes as passports and newspapers write it (Алиев is Aliyev); BGN's dot in "sovet·skiy" is not what one types.
+LATIN = "Russian-Latin/BGN; Any-Latin; NFD; [[:Nonspacing Mark:]·] Remove; Latin-ASCII; Lower"
+SCHWA = str.maketrans("ƏəӘә", "AaАа")  # Latin-ASCII leaves it; Azerbaijani names are written with a when it is missing
 FOLDED_LENGTH = 250
 
 
@@ -28,7 +29,7 @@ def sort_key(name: str, language: str) -> bytes:
 
 
 def fold(text: str) -> str:
-    """Return `text` in small Latin letters without marks, so that a search for "aliyev" finds "Əliyev" too."""
+    """Return `text` in small Latin letters without marks, so that a search for "aliyev" finds Əliyev and Алиев."""
     folded: str = _folder().transliterate(text.translate(SCHWA))
     return " ".join(folded.split())[:FOLDED_LENGTH]
 
@@ -40,4 +41,4 @@ def version() -> str:
 
 def is_right_to_left(text: str) -> bool:
     """Tell whether `text` starts in a right-to-left script (Unicode Bidirectional Algorithm, rule P2)."""
-    return bool(icu.Bidi.getBaseDirection(text) == icu.UBiDiDirection.RTL)
+    return bool(text and icu.Bidi.getBaseDirection(text) == icu.UBiDiDirection.RTL)

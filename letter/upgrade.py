@@ -4,6 +4,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from letter.config import PACKAGE
 from letter.db import Database
@@ -28,11 +29,14 @@ def current(database: Database) -> str | None:
 
 
 def run(database: Database, target: str = "head") -> None:
-    """Migrate up to `target`, each step in its own transaction."""
+    """Migrate up to `target`, each step in its own transaction. Raise NotReady for a database that is ahead of us."""
     config = _config()
     with database.engine.connect() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, target)
+        try:
+            command.upgrade(config, target)
+        except CommandError:
+            raise NotReady("The database is of a newer version than the program. Install the newer program.") from None
 
 
 def undo(database: Database, target: str) -> None:

@@ -1,0 +1,5 @@
+"""`python -m letter`."""
+
+from letter.cli import main
+
+main()

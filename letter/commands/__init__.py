@@ -1,0 +1,1 @@
+"""Commands: like pages, they ask the rules and commit once."""

@@ -1,0 +1,20 @@
+"""How a command opens the instance."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from letter import config, upgrade
+from letter.config import Settings
+from letter.db import Database
+
+
+@contextmanager
+def instance() -> Iterator[tuple[Settings, Database]]:
+    """Give settings and database. Raise BadSetting or NotReady with a sentence if either cannot be used."""
+    settings = config.load()
+    database = Database(settings.database_url)
+    try:
+        upgrade.demand(database)
+        yield settings, database
+    finally:
+        database.close()

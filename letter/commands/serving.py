@@ -1,0 +1,113 @@
+"""`serve` and `work`: the web pages and the mail worker."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import click
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from letter import config
+from letter.commands.opening import instance
+from letter.errors import Refusal
+from letter.mail import messages, smtp
+from letter.mail.worker import Worker
+
+THREADS = 8
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - to recognise, not to listen on
+SECONDS_TO_STOP = 20
+PARENT_CHECK_SECONDS = 1.0
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=config.DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 64), help="Web processes.")
+@click.option("--no-work", is_flag=True, help="Serve pages only; run `letter work` elsewhere.")
+def serve(host: str, port: int, processes: int, no_work: bool) -> None:
+    """Serve the pages, and send the mails."""
+    run(host, port, processes=processes, work=not no_work)
+
+
+def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
+    """Serve until a signal to stop. Raise Refusal if the port is taken or the instance is half set."""
+    if not config.is_said(os.environ, "base_url"):
+        local = "127.0.0.1" if host in EVERYWHERE else host
+        config.remember(config.instance_folder(os.environ), f"http://{local}:{port}")
+    with instance() as (settings, _):
+        smtp.check(settings)
+        messages.sender(settings)
+        click.echo(f"Letter is at {settings.base_url}", err=True)
+    _demand_free(host, port)
+    worker = _start_worker() if work else None
+    try:
+        Granian(
+            "letter.app:from_environment",
+            address=host,
+            port=port,
+            interface=Interfaces.WSGI,
+            factory=True,
+            workers=processes,
+            blocking_threads=THREADS,
+            websockets=False,
+            log_level=LogLevels.error,
+        ).serve()
+    finally:
+        if worker:
+            worker.terminate()
+            worker.wait(SECONDS_TO_STOP)
+
+
+def _demand_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Refusal(f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another --port.") from None
+
+
+def _start_worker() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "letter", "work", "--parent", str(os.getpid())])  # noqa: S603 - ours
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Send what is due now, then stop.")
+@click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
+def work(once: bool, parent: int | None) -> None:
+    """Send the mails that are due, and tidy up."""
+    with instance() as (settings, database):
+        worker = Worker(database, settings)
+        if once:
+            click.echo(f"{worker.run_once()} mails handled.")
+            return
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        if parent:
+            threading.Thread(target=_follow, args=(parent, stop), daemon=True).start()
+        worker.run(stop)
+
+
+def _follow(parent: int, stop: threading.Event) -> None:
+    """Stop when the web server that started this worker is gone, however it went."""
+    while os.getppid() == parent and not stop.wait(PARENT_CHECK_SECONDS):
+        pass
+    stop.set()
+
+
+def free_port(wanted: int) -> int:
+    """Return `wanted` if nobody listens there, else any free port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
