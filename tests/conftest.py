@@ -1,7 +1,8 @@
 """What every test can ask for: an instance of its own, Ada (organiser), Ben (moderator) and Cleo (a stranger)."""
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,16 @@ KEYS = Keys(
 )
 PASSWORD = "a long walk by the sea"
 BODY = "We ask for the library to be opened.\n\nIt has been **closed** for a year."
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything is installed (LETTER_TEST_ALL=1), a skipped test is a failed one."""
+    report = yield
+    if report.skipped and os.environ.get("LETTER_TEST_ALL") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"skipped, though LETTER_TEST_ALL is set: {report.longrepr}"
+    return report
 
 
 @pytest.fixture

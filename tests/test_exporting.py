@@ -11,7 +11,7 @@ from tests.conftest import KEYS, submission
 
 
 def enter(session: Session, letter: Letter, name: str, **more: object) -> Signature:
-    signature = signatures.sign(session, KEYS, letter, submission(name, f"{name.split()[0]}@example.org", **more))
+    signature = signatures.sign(session, KEYS, letter, submission(name, f"{len(name)}{name[0]}@example.org", **more))
     confirmation.confirm(session, KEYS, signature)
     signatures.move(signature, State.APPROVED)
     session.flush()

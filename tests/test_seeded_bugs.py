@@ -1,0 +1,137 @@
+"""A test that cannot fail proves nothing: each bug here is put into a copy of the code, and its test must find it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Bug:
+    """What to change where, and the test that must fail."""
+
+    file: str
+    right: str
+    wrong: str
+    test: str
+
+
+BUGS = {
+    "answer before the commit": Bug(
+        "letter/web/letters.py",
+        "    commit()\n    return redirect",
+        "    import threading, time\n    from flask import g\n"
+        "    stack, kept = g.pop('database_stack'), g.pop('database')\n"
+        "    late = lambda: (time.sleep(0.3), kept.commit(), stack.close())\n"
+        "    threading.Thread(target=late).start()\n    return redirect",
+        "tests/test_killing.py",
+    ),
+    "the mail is written after the commit": Bug(
+        "letter/signatures.py",
+        "    queue(session, keys, Mail.CONFIRM, signature, submission.email)\n    session.flush()",
+        "    session.commit()\n    import time; time.sleep(0.05)\n"
+        "    queue(session, keys, Mail.CONFIRM, signature, submission.email)\n    session.flush()",
+        "tests/test_killing.py",
+    ),
+    "opening the link confirms": Bug(
+        "letter/web/confirmation.py",
+        "    try:\n        confirmation.demand_fresh(signature)",
+        "    from letter.web.request import instance\n    with instance().database.writing() as own:\n"
+        "        confirmation.confirm(own, keys(), confirmation.find(own, keys(), token))\n        own.commit()\n"
+        "    try:\n        confirmation.demand_fresh(signature)",
+        "tests/test_web_confirmation.py",
+    ),
+    "the stamp of public forms is not checked": Bug(
+        "letter/web/guards.py",
+        "    forms.check_stamp(request.form.get(forms.STAMP))",
+        "    pass",
+        "tests/test_web_guards.py",
+    ),
+    "staff forms are taken without their anti-forgery value": Bug(
+        "letter/web/guards.py",
+        "            validate_csrf(request.form.get(CSRF_FIELD))",
+        "            pass",
+        "tests/test_web_guards.py",
+    ),
+    "a role of one letter opens every letter": Bug(
+        "letter/accounts.py",
+        "Membership.person_id == person.id, either)",
+        "Membership.person_id == person.id)",
+        "tests/test_accounts.py tests/test_web_guards.py",
+    ),
+    "a stale page overwrites a newer decision": Bug(
+        "letter/moderation.py",
+        "if row.version == seen[row.id]]",
+        "if row.version]",
+        "tests/test_moderation.py",
+    ),
+    "counted people are exported": Bug(
+        "letter/signatures.py",
+        "accepted(letter), Signature.display != Display.COUNTED)",
+        "accepted(letter))",
+        "tests/test_exporting.py",
+    ),
+    "the address is kept after confirming": Bug(
+        "letter/confirmation.py",
+        "    if not signature.wants_updates:\n        signature.email_sealed = None",
+        "    pass",
+        "tests/test_confirmation.py",
+    ),
+    "one link serves every purpose": Bug(
+        "letter/tokens.py",
+        'URLSafeSerializer(secret, salt=f"letter.{purpose}"',
+        'URLSafeSerializer(secret, salt="letter.confirm"',
+        "tests/test_tokens.py",
+    ),
+    "the form looks up whether an address has signed": Bug(
+        "letter/signatures.py",
+        "    session.add(signature)\n    queue(",
+        "    session.add(signature)\n"
+        "    same = select(Signature.id).where(Signature.email_key == signature.email_key)\n"
+        "    if session.scalars(same.where(Signature.state == State.CONFIRMED)).first():\n"
+        "        session.execute(select(1))\n    queue(",
+        "tests/test_signatures.py",
+    ),
+    "writers begin without taking the lock": Bug("letter/db.py", '"BEGIN IMMEDIATE"', '"BEGIN"', "tests/test_db.py"),
+    "commits are not synced": Bug("letter/db.py", "synchronous=FULL", "synchronous=NORMAL", "tests/test_db.py"),
+    "a mail that was taken is sent again": Bug(
+        "letter/mail/worker.py",
+        "            self._record(claim, outbox.sent)",
+        "            self._record(claim, lambda row: outbox.refused(row, '', for_good=False))",
+        "tests/test_mail_worker.py",
+    ),
+    "cells of a spreadsheet can be formulas": Bug(
+        "letter/formats/csv.py", 'return f"\'{cell}" if', "return cell if", "tests/test_formats.py"
+    ),
+    "a changed audit row is not noticed": Bug(
+        "letter/audit.py", "row.previous != previous or row.sha256 != _hash(row)", "False", "tests/test_audit.py"
+    ),
+}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", list(BUGS))
+def test_the_suite_finds(name: str, tmp_path: Path) -> None:
+    bug = BUGS[name]
+    for part in ("letter", "templates", "static", "tests", "pyproject.toml", "README.md"):
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, tmp_path / part)
+    file = tmp_path / bug.file
+    source = file.read_text("utf-8")
+    assert source.count(bug.right) == 1, f"{bug.file} no longer reads {bug.right!r}"
+    file.write_text(source.replace(bug.right, bug.wrong), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *bug.test.split()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "LETTER_TEST_ALL": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, f"not found: {name}\n{done.stdout[-2000:]}"
