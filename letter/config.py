@@ -7,6 +7,7 @@ A setting comes from the environment (`LETTER_…`, or `LETTER_…_FILE` for a f
 import os
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -110,7 +111,8 @@ def setting_names() -> list[str]:
 
 def remember(instance: Path, base_url: str) -> None:
     """Note where `letter serve` listens, so that other commands print links that work while no base_url is set."""
-    (instance / SERVED_AT).write_text(base_url, "utf-8")
+    with suppress(OSError):  # the folder may be kept from this process; then one sets base_url
+        (instance / SERVED_AT).write_text(base_url, "utf-8")
 
 
 def _served_at(instance: Path) -> str:
@@ -200,5 +202,7 @@ def _refuse_half_set(settings: Settings, said: Mapping[str, str]) -> None:
         raise BadSetting("LETTER_SMTP_URL is missing: a service that others reach must be able to send mail.")
     if scheme != "file" and not said["mail_from"]:
         raise BadSetting("LETTER_MAIL_FROM is missing: mail through a server needs a sender.")
+    if settings.demo and not settings.is_local:
+        raise BadSetting("LETTER_DEMO shows every mail to everybody; it is for this machine only.")
     if "@" not in settings.mail_from or any(c in settings.mail_from for c in "\r\n"):
         raise BadSetting("LETTER_MAIL_FROM must be an address such as Letter <letter@example.org>.")

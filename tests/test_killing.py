@@ -14,8 +14,8 @@ from letter.models import Outbox, Post, Signature, State
 from letter.sealing import email_key
 from tests.serving import Server, serving
 
-CLIENTS = 60
-EACH = 5
+CLIENTS = 300
+EACH = 1
 
 
 def sign_all(server: Server, stamp: str, kill_after: int) -> list[str]:

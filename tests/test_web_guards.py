@@ -70,7 +70,10 @@ class Walk:
     def digest(self) -> str:
         with self.database.reading() as session:
             rows = [tuple(row) for table in Base.metadata.sorted_tables for row in session.execute(table.select())]
-        return hashlib.sha256(repr(rows).encode()).hexdigest()
+        main = self.database.file
+        assert main
+        files = [file.read_bytes() for file in (main, main.with_name(f"{main.name}-wal")) if file.exists()]
+        return hashlib.sha256(repr((rows, files)).encode()).hexdigest()
 
 
 @pytest.fixture

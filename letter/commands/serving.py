@@ -36,14 +36,16 @@ def serve(host: str, port: int, processes: int, no_work: bool) -> None:
 
 def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
     """Serve until a signal to stop. Raise Refusal if the port is taken or the instance is half set."""
-    if not config.is_said(os.environ, "base_url"):
-        local = "127.0.0.1" if host in EVERYWHERE else host
-        config.remember(config.instance_folder(os.environ), f"http://{local}:{port}")
-    with instance() as (settings, _):
-        smtp.check(settings)
-        messages.sender(settings)
-        click.echo(f"Letter is at {settings.base_url}", err=True)
-    _demand_free(host, port)
+    url = "" if config.is_said(os.environ, "base_url") else _url(host, port)
+    settings = config.load({**os.environ, "LETTER_BASE_URL": url} if url else os.environ)
+    smtp.check(settings)
+    messages.sender(settings)
+    with instance():
+        _demand_free(host, port)
+    if url:
+        os.environ["LETTER_BASE_URL"] = url  # for the processes that start here
+        config.remember(settings.instance, url)  # for the commands that are run beside them
+    click.echo(f"Letter is at {settings.base_url}", err=True)
     worker = _start_worker() if work else None
     try:
         Granian(
@@ -61,6 +63,11 @@ def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
         if worker:
             worker.terminate()
             worker.wait(SECONDS_TO_STOP)
+
+
+def _url(host: str, port: int) -> str:
+    local = "127.0.0.1" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
+    return f"http://{local}:{port}"
 
 
 def _demand_free(host: str, port: int) -> None:

@@ -57,7 +57,7 @@ def enter() -> ResponseReturnValue:
     session.rollback()  # the lock is not held while a hash is worked out
     if not accounts.is_right(password_hash, form.password.data or "") or person is None:
         return render_template("accounts/sign_in.html", form=form, fault=WRONG), 422
-    key = accounts.sign_in(session, session.merge(person))
+    key = accounts.sign_in(session, person)
     commit()
     guards.set_cookie(key)
     return redirect(url_for("accounts.home"), 303)

@@ -90,6 +90,10 @@ class PublicForm(FlaskForm):
         csrf_class = Stamp
         csrf_field_name = STAMP
 
+        def wrap_formdata(self, form: Any, formdata: Any) -> Any:
+            """Read a form's fields and nothing else; Flask-WTF would take files and JSON for lines of text, too."""
+            return request.form if formdata is not None and request.method == "POST" else None
+
 
 class LineField(StringField):
     """One line of text, cleaned of what cannot be seen."""

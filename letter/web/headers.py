@@ -22,7 +22,7 @@ ALWAYS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-PERSONAL = ("/staff", "/mine", "/confirm", "/not-me", "/demo")
+PERSONAL = ("staff", "mine", "confirm", "not-me", "demo")
 YEAR = 365 * 24 * 60 * 60
 
 
@@ -31,7 +31,8 @@ def dress(response: Response) -> Response:
     response.headers.update(ALWAYS)
     if settings().is_https:
         response.headers["Strict-Transport-Security"] = f"max-age={2 * YEAR}; includeSubDomains"
-    if request.path.startswith(PERSONAL) or response.status_code >= 400 or request.method == "POST":
+    is_personal = request.path.split("/")[1] in PERSONAL
+    if is_personal or response.status_code >= 400 or request.method == "POST":
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Robots-Tag"] = "noindex"
     elif request.endpoint == "static" and "v" in request.args:

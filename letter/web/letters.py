@@ -39,6 +39,21 @@ class SignForm(NamedForm):
                 "This does not look like an e-mail address. It should read like name@example.org."
             ) from None
 
+    def validate_kind(self, field: RadioField) -> None:
+        """Keep to whom the letter asks for."""
+        if self.letter and not self.letter.organisations_welcome and field.data != Kind.PERSON:
+            raise ValidationError("This letter is signed by people, not by organisations.")
+
+    def validate_language(self, field: HiddenField) -> None:
+        """Refuse a language in which nobody can have read the letter."""
+        try:
+            if self.letter:
+                letters.text_in(self.letter, field.data)
+        except NotFound:
+            raise ValidationError(
+                "The letter is not there in that language. Please press the button once more for the one shown here."
+            ) from None
+
     def submission(self) -> signatures.Submission:
         """Return what was filled in."""
         return signatures.Submission(

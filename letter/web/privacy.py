@@ -37,12 +37,17 @@ def _back(token: str, said: str) -> ResponseReturnValue:
 @open_to_all
 def mine(token: str) -> ResponseReturnValue:
     """Show the signature to its signer."""
-    signature = _find(token)
-    form = CorrectForm(formdata=None, name=signature.name, affiliation=signature.affiliation)
-    return _page(signature, token, form)
+    return _page(_find(token), token)
 
 
-def _page(signature: Signature, token: str, form: CorrectForm, status: int = 200) -> ResponseReturnValue:
+def _page(
+    signature: Signature,
+    token: str,
+    *,
+    form: CorrectForm | None = None,
+    display: DisplayForm | None = None,
+    status: int = 200,
+) -> ResponseReturnValue:
     if signature.state not in LIVING_STATES:
         return render_template("privacy/gone.html", signature=signature, letter=signature.letter), 410
     page = render_template(
@@ -52,8 +57,8 @@ def _page(signature: Signature, token: str, form: CorrectForm, status: int = 200
         text=signature.text,
         token=token,
         said=request.args.get("said", ""),
-        form=form,
-        display=DisplayForm(formdata=None, display=signature.display.value),
+        form=form or CorrectForm(formdata=None, name=signature.name, affiliation=signature.affiliation),
+        display=display or DisplayForm(formdata=None, display=signature.display.value),
     )
     return page, status
 
@@ -66,7 +71,7 @@ def correct(token: str) -> ResponseReturnValue:
     signature = _find(token)
     form = CorrectForm(letter=signature.letter)
     if not form.validate():
-        return _page(signature, token, form, 422)
+        return _page(signature, token, form=form, status=422)
     changed = privacy.correct(signature, form.name.data or "", form.affiliation.data or "")
     commit()
     return _back(token, "corrected" if changed else "same")
@@ -78,9 +83,10 @@ def display(token: str) -> ResponseReturnValue:
     """Change who may see the name."""
     signature = _find(token)
     form = DisplayForm()
-    if form.validate():
-        privacy.show_to(signature, Display(form.display.data))
-        commit()
+    if not form.validate():
+        return _page(signature, token, display=form, status=422)
+    privacy.show_to(signature, Display(form.display.data))
+    commit()
     return _back(token, "display")
 
 
