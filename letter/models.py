@@ -59,6 +59,11 @@ def choice(kind: type[StrEnum]) -> Enum:
     )
 
 
+def unique_where(name: str, condition: str, *columns: str) -> Index:
+    """Return an index that allows one row for `columns` among those that meet `condition`."""
+    return Index(name, *columns, unique=True, sqlite_where=sql(condition), postgresql_where=sql(condition))
+
+
 class LetterState(StrEnum):
     """The life of a letter; signatures are taken while it is open."""
 
@@ -235,14 +240,7 @@ class Signature(Base):
     text: Mapped[LetterText] = relationship()
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
-        Index(
-            "uq_signature_living",
-            "letter_id",
-            "email_key",
-            unique=True,
-            sqlite_where=sql(LIVING),
-            postgresql_where=sql(LIVING),
-        ),
+        unique_where("uq_signature_living", LIVING, "letter_id", "email_key"),
         Index("uq_signature_place", "letter_id", "place", unique=True),
         Index("ix_signature_list", "letter_id", "state", "display", "sort_key", "id"),
         Index("ix_signature_queue", "letter_id", "state", "confirmed_at", "id"),
@@ -322,13 +320,7 @@ class Membership(Base):
     person: Mapped[Person] = relationship()
     __table_args__ = (
         UniqueConstraint("person_id", "letter_id"),
-        Index(
-            "uq_membership_everywhere",
-            "person_id",
-            unique=True,
-            sqlite_where=sql("letter_id IS NULL"),
-            postgresql_where=sql("letter_id IS NULL"),
-        ),
+        unique_where("uq_membership_everywhere", "letter_id IS NULL", "person_id"),
     )
 
 

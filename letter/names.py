@@ -7,7 +7,8 @@ import icu
 # Cyrillic goes as passports and newspapers write it (Алиев is Aliyev); BGN's dot in "sovet·skiy" is not what one types.
 LATIN = "Russian-Latin/BGN; Any-Latin; NFD; [[:Nonspacing Mark:]·] Remove; Latin-ASCII; Lower"
 SCHWA = str.maketrans("ƏəӘә", "AaАа")  # Latin-ASCII leaves it; Azerbaijani names are written with a when it is missing
-FOLDED_LENGTH = 250
+APOSTROPHES = str.maketrans("", "", "'`\u02b9\u02bb\u02bc\u02be\u02bf\u2018\u2019")  # O’Brien is found by obrien
+FOLDED_LENGTH = 640  # a name and an affiliation, in scripts whose letters take two of ours
 
 
 @lru_cache(maxsize=64)
@@ -31,7 +32,7 @@ def sort_key(name: str, language: str) -> bytes:
 def fold(text: str) -> str:
     """Return `text` in small Latin letters without marks, so that a search for "aliyev" finds Əliyev and Алиев."""
     folded: str = _folder().transliterate(text.translate(SCHWA))
-    return " ".join(folded.split())[:FOLDED_LENGTH]
+    return " ".join(folded.translate(APOSTROPHES).split())[:FOLDED_LENGTH]
 
 
 def version() -> str:

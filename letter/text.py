@@ -11,7 +11,25 @@ from markdown_it import MarkdownIt
 JOINERS = "\u200c\u200d"
 BLANKS = "\u034f\u115f\u1160\u2800\u3164\uffa0"  # letters by category, but nothing is to be seen
 MARKS_IN_A_ROW = 4
-TAGS = {"p", "br", "em", "strong", "ul", "ol", "li", "blockquote", "h2", "h3", "h4", "hr", "a", "code", "pre"}
+TAGS = {
+    "p",
+    "br",
+    "em",
+    "strong",
+    "ul",
+    "ol",
+    "li",
+    "blockquote",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "a",
+    "code",
+    "pre",
+}
 
 _markdown = MarkdownIt("commonmark", {"html": False, "linkify": False})
 

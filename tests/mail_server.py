@@ -9,13 +9,13 @@ from email.message import EmailMessage
 from typing import Any
 
 from aiosmtpd.controller import Controller
-from conftest import KEYS, submission
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from letter import letters, signatures
 from letter.db import Database
 from letter.models import Outbox, Signature
+from tests.conftest import KEYS, submission
 
 HANG_UP = "hang up"
 OK = "250 2.0.0 taken"

@@ -13,7 +13,7 @@ from letter.sealing import Keys
 README = Path(__file__).resolve().parents[1] / "README.md"
 SECRET, SEALING, INDEX = (letter * 43 + "=" for letter in "AEI")
 SAID = {
-    "LETTER_BASE_URL": "https://letter.example",
+    "LETTER_BASE_URL": "http://127.0.0.1:9000",
     "LETTER_DATABASE_URL": "sqlite:////srv/elsewhere.sqlite3",
     "LETTER_SMTP_URL": "smtp://ada:secret@mail.example:587",
     "LETTER_MAIL_FROM": "Letters <letters@letter.example>",
@@ -21,7 +21,7 @@ SAID = {
     "LETTER_DEMO": "1",
 }
 MEANT = {
-    "base_url": "https://letter.example",
+    "base_url": "http://127.0.0.1:9000",
     "database_url": "sqlite:////srv/elsewhere.sqlite3",
     "smtp_url": "smtp://ada:secret@mail.example:587",
     "mail_from": "Letters <letters@letter.example>",
@@ -29,7 +29,7 @@ MEANT = {
     "demo": True,
 }
 TOML = """
-base_url = "https://letter.example"
+base_url = "http://127.0.0.1:9000"
 database_url = "sqlite:////srv/elsewhere.sqlite3"
 smtp_url = "smtp://ada:secret@mail.example:587"
 mail_from = "Letters <letters@letter.example>"
@@ -116,6 +116,13 @@ def test_it_is_known_whether_somebody_said_a_setting(bare: dict[str, str], tmp_p
     assert config.is_said({**bare, "LETTER_BASE_URL": "http://localhost"}, "base_url")
     (tmp_path / "letter.toml").write_text('base_url = "http://localhost"', encoding="utf-8")
     assert config.is_said(bare, "base_url")
+
+
+def test_where_the_server_listens_is_remembered_and_goes_last(bare: dict[str, str], tmp_path: Path):
+    config.remember(tmp_path, "http://127.0.0.1:8765")
+    assert load(bare).base_url == "http://127.0.0.1:8765"
+    assert load({**bare, "LETTER_BASE_URL": "http://localhost"}).base_url == "http://localhost"
+    config.remember(tmp_path / "none", "http://127.0.0.1:8765")  # a folder that cannot be written is no fault
 
 
 # Nonsense
@@ -229,3 +236,9 @@ def test_the_readme_has_every_setting_with_its_sentence_and_default(bare: dict[s
     }
     expected = table(fields(Settings), shown)
     assert expected in README.read_text("utf-8"), f"README.md must hold this table of settings:\n\n{expected}\n"
+
+
+def test_the_mails_of_a_service_that_others_reach_are_never_shown(bare: dict[str, str]) -> None:
+    public = {name: value for name, value in SAID.items() if name != "LETTER_BASE_URL"}
+    with pytest.raises(BadSetting, match="LETTER_DEMO"):
+        load({**bare, **public, "LETTER_BASE_URL": "https://letter.example"})

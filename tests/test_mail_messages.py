@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from mail_server import part
 
 from letter.config import BadSetting, Settings
 from letter.links import Links
@@ -22,6 +21,7 @@ from letter.models import Display, Kind, Letter, LetterText, Moderation, Signatu
 from letter.outbox import Mail
 from letter.sealing import Keys
 from letter.text import clean
+from tests.mail_server import part
 
 GOLDEN = Path(__file__).parent / "mails"
 NOON = datetime(2026, 7, 8, 12, 0, tzinfo=UTC)

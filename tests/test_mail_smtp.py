@@ -15,11 +15,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from mail_server import HANG_UP, OK, MailServer, free_port, part, running
 
 from letter.config import BadSetting, Settings
 from letter.mail import Refused, Unreachable, smtp
 from letter.mail.messages import Message, as_email
+from tests.mail_server import HANG_UP, OK, MailServer, free_port, part, running
 
 DANA = "dana@example.org"
 NOON = datetime(2026, 7, 8, 12, 0, tzinfo=UTC)

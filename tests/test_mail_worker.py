@@ -10,8 +10,6 @@ from itertools import pairwise
 
 import pytest
 import time_machine
-from conftest import KEYS
-from mail_server import HANG_UP, OK, MailServer, change, part, rows, running, sign, states, supporters
 from sqlalchemy import select
 
 from letter import confirmation, privacy, signatures, tokens
@@ -21,6 +19,8 @@ from letter.mail import Transport, smtp
 from letter.mail.worker import Worker
 from letter.models import Post, Signature, State
 from letter.tokens import Purpose
+from tests.conftest import KEYS
+from tests.mail_server import HANG_UP, OK, MailServer, change, part, rows, running, sign, states, supporters
 
 NOON = datetime(2026, 7, 8, 12, 0, tzinfo=UTC)
 DANA, ELI = "dana@example.org", "eli@example.org"

@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from conftest import KEYS
-from mail_server import OK, MailServer, change, rows, running, sign, states, supporters
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
@@ -30,6 +28,8 @@ from letter.mail.worker import Worker
 from letter.models import Limit, Outbox, Post, Signature, State
 from letter.outbox import Mail
 from letter.sealing import Keys
+from tests.conftest import KEYS
+from tests.mail_server import OK, MailServer, change, rows, running, sign, states, supporters
 
 NOON = datetime(2026, 7, 8, 12, 0, tzinfo=UTC)
 DANA, ELI = "dana@example.org", "eli@example.org"

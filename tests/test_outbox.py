@@ -3,7 +3,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from conftest import KEYS, submission
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -11,6 +10,7 @@ from letter import clock, confirmation, outbox, privacy, signatures
 from letter.models import Letter, Outbox, Post, Signature, State
 from letter.outbox import Mail
 from letter.sealing import unseal
+from tests.conftest import KEYS, submission
 
 NOON = datetime(2026, 7, 8, 12, 0, tzinfo=UTC)
 DANA = "dana@example.org"

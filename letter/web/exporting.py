@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from letter import exporting, letters
 from letter.models import Role
+from letter.text import clean
 from letter.web.guards import for_role, letter, person
 from letter.web.request import commit, database, instance
 
@@ -26,7 +27,7 @@ def show(slug: str) -> ResponseReturnValue:
 @for_role(Role.ORGANISER)
 def download(slug: str) -> ResponseReturnValue:
     """Record the export, then stream it."""
-    name = request.form.get("format", "")
+    name = clean(request.form.get("format", ""))
     writer = exporting.writer(name)
     exporting.note(database(), letter(), name, by=person())
     commit()

@@ -36,6 +36,7 @@ def _queue(fault: str = "", status: int = 200) -> ResponseReturnValue:
         how_many=moderation.how_many(session, letter()),
         latest=moderation.latest(session, letter(), person()),
         said=request.args,
+        reason=clean(request.form.get("reason", "")),
         fault=fault,
     )
     return page, status
