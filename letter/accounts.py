@@ -27,6 +27,7 @@ PASSWORD_LENGTH = (12, 200)
 INVITATION_LASTS = timedelta(days=3)
 SESSION_LASTS = timedelta(hours=12)
 IDLE_SECONDS = 30 * 60
+ASK_AGAIN = "If you have a password, sign in with it; else ask the organisers for a new invitation."
 RANK = {Role.VIEWER: 1, Role.MODERATOR: 2, Role.ORGANISER: 3}
 
 
@@ -66,12 +67,27 @@ def invited(session: Session, secret: str) -> Person:
     """Return whom an invitation is for. Raise LinkInvalid if it was used, is too old, or never was."""
     person = session.scalars(select(Person).where(Person.invite_hash == _hash(secret))).first()
     if person is None or person.invite_until is None or person.invite_until <= clock.now() or person.disabled_at:
-        raise LinkInvalid("This invitation was used already, or is older than three days.")
+        raise LinkInvalid("This invitation was used already, or is older than three days.", ASK_AGAIN)
     return person
 
 
-def password_fault(password: str) -> str:
-    """Return what is wrong with a new password, or nothing."""
+def disable(session: Session, person: Person) -> None:
+    """Shut somebody out at once: sessions and invitations end, the password opens nothing."""
+    person.disabled_at, person.invite_hash = clock.now(), None
+    session.execute(delete(StaffSession).where(StaffSession.person_id == person.id))
+    audit.note(session, "person.disable", person.uid)
+
+
+def enable(session: Session, person: Person) -> None:
+    """Let somebody in again who was shut out."""
+    person.disabled_at = None
+    audit.note(session, "person.enable", person.uid)
+
+
+def password_fault(password: str, email: str = "") -> str:
+    """Return what is wrong with a new password of somebody with that address, or nothing."""
+    if email and email.casefold() in password.casefold():
+        return "Please do not use your address as a part of it."
     least, most = PASSWORD_LENGTH
     if not least <= len(password) <= most:
         return f"Please use {least} to {most} characters; a few words in a row are easy to remember."

@@ -1,6 +1,8 @@
 """The application: every page, guarded, with its errors and headers."""
 
+import multiprocessing.process
 import os
+import threading
 
 from flask import Flask
 from jinja2 import StrictUndefined
@@ -19,12 +21,12 @@ from letter.web import (
     guards,
     headers,
     letters,
+    listing,
     machine,
     moderation,
     privacy,
     request,
     settings,
-    signatures,
 )
 
 KIB = 1024
@@ -63,7 +65,7 @@ def create_app(given: config.Settings, database: Database) -> Flask:
     request.install(app, given, database)
     for furnishing in (filters, guards, headers, errors):
         furnishing.install(app)
-    for room in (machine, letters, signatures, confirmation, privacy, accounts, moderation, exporting, settings):
+    for room in (machine, letters, listing, confirmation, privacy, accounts, moderation, exporting, settings):
         app.register_blueprint(room.pages)
     if given.demo:
         app.register_blueprint(demo.pages)
@@ -76,5 +78,13 @@ def from_environment() -> Flask:
     """Return the application for the settings in force; the server's processes start here."""
     given = config.load(os.environ)
     database = Database(given.database_url)
-    upgrade.demand(database)
+    upgrade.demand(database, given.keys)
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     return create_app(given, database)
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    """End this process when the one that started it is gone, however it went: nobody else would free the port."""
+    parent.join()
+    os._exit(1)

@@ -43,7 +43,7 @@ def main() -> None:
     except Refusal as error:
         _fail(error.sentence if not error.advice or error.sentence != error.title else f"{error.title}. {error.advice}")
     except DBAPIError as error:
-        _fail(f"The database cannot be used: {error.orig}.")
+        _fail(f"The database cannot be used: {str(error.orig).splitlines()[0]}.")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from sqlalchemy import func, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,7 +12,7 @@ from letter.outbox import Mail
 from letter.sealing import Keys, unseal
 from letter.tokens import Purpose
 
-KEEP_UNCONFIRMED = timedelta(days=14)  # so that an expired link can offer a new one; afterwards nothing is left
+KEEP_UNCONFIRMED = timedelta(days=7)  # so that an expired link can offer a new one; afterwards nothing is left
 NO_LONGER = (LetterState.DELIVERED, LetterState.ARCHIVED)
 
 
@@ -45,13 +44,13 @@ def is_late(signature: Signature) -> bool:
     return signature.expires_at is not None and signature.expires_at <= clock.now()
 
 
-def confirm(session: Session, keys: Keys, signature: Signature) -> None:
-    """Confirm a signature and queue the mail with the link to it. A second time changes nothing.
+def confirm(session: Session, keys: Keys, signature: Signature) -> bool:
+    """Confirm a signature and queue the mail with the link to it; return False if that was done before.
 
     Raise AlreadySigned if another signature of this address stands on the letter: the unique index decides.
     """
     if is_done(signature):
-        return
+        return False
     demand_fresh(signature)
     try:
         with session.begin_nested():
@@ -61,6 +60,8 @@ def confirm(session: Session, keys: Keys, signature: Signature) -> None:
         session.refresh(signature)
         raise AlreadySigned from None
     _tell(session, keys, signature)
+    signatures.drop_sealed_siblings(session, signature)
+    return True
 
 
 def _tell(session: Session, keys: Keys, signature: Signature) -> None:
@@ -76,8 +77,12 @@ def renew(session: Session, keys: Keys, signature: Signature) -> None:
 
     Raise LinkExpired where the address is gone, and LetterClosed where the letter takes no signatures now.
     """
-    if is_done(signature) or signature.email_sealed is None:
-        raise LinkExpired("This link has expired, and the address is no longer kept.")
+    if (
+        signature.email_sealed is None
+        or signature.state not in (State.PENDING, State.EXPIRED)
+        or not is_late(signature)
+    ):
+        raise LinkExpired("No new link can be sent for this one.")
     signatures.sign(
         session,
         keys,
@@ -95,20 +100,7 @@ def renew(session: Session, keys: Keys, signature: Signature) -> None:
 
 
 def expire(session: Session) -> int:
-    """Mark late signatures as expired and, two weeks later, forget who they were; return how many were marked."""
+    """Mark late signatures as expired and, a week later, forget who they were; return how many were marked."""
     marked = signatures.expire(session)
-    old = update(Signature).where(
-        Signature.state == State.EXPIRED,
-        Signature.expires_at <= clock.now() - KEEP_UNCONFIRMED,
-        func.length(Signature.name) > 0,
-    )
-    session.execute(old.values(name="", affiliation="", fold_key="", sort_key=b"", email_key=None, email_sealed=None))
+    signatures.blank_expired(session, clock.now() - KEEP_UNCONFIRMED)
     return marked
-
-
-def send_own_link(session: Session, keys: Keys, signature: Signature) -> None:
-    """Mail the link to the signature that stands already, after a second one of the same address was confirmed."""
-    living = outbox.living_of(session, signature)
-    if living and signature.email_sealed:
-        outbox.queue(session, keys, Mail.ALREADY, living, unseal(keys, signature.email_sealed))
-    signature.email_sealed = None

@@ -71,8 +71,8 @@ class Database:
 
     def _engine(self, read_only: bool) -> Engine:
         if not self.is_sqlite:
-            return create_engine(self.url, pool_pre_ping=True)
-        engine = create_engine(self.url, module=sqlite, connect_args={"timeout": BUSY_SECONDS})
+            return create_engine(self.url, pool_pre_ping=True, hide_parameters=True)
+        engine = create_engine(self.url, module=sqlite, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
         event.listen(engine, "connect", _prepare_reader if read_only else _prepare)
         event.listen(engine, "begin", _begin if read_only else _begin_immediate)
         return engine
@@ -100,6 +100,16 @@ class Database:
                 return True
         except OperationalError:
             return False
+
+    def tidy(self) -> None:
+        """Bring the write-ahead log into the database and empty it: what was deleted must not live on in a log."""
+        if self.is_sqlite:
+            with self._reader.connect() as connection:
+                connection.exec_driver_sql("COMMIT")
+                connection.exec_driver_sql("PRAGMA query_only=OFF")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.exec_driver_sql("PRAGMA query_only=ON")
+                connection.exec_driver_sql("BEGIN")
 
     def close(self) -> None:
         """Close all connections."""

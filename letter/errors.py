@@ -8,9 +8,10 @@ class Refusal(Exception):
     title = "That did not work"
     advice = ""
 
-    def __init__(self, sentence: str | None = None) -> None:
+    def __init__(self, sentence: str | None = None, advice: str | None = None) -> None:
         super().__init__(sentence or self.title)
         self.sentence = sentence or self.title
+        self.advice = self.advice if advice is None else advice
 
 
 class NotFound(Refusal):

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from letter import audit, signatures
+from letter import audit, listing
 from letter.errors import BadInput
 from letter.formats import Row, Writer
 from letter.formats.csv import CsvWriter
 from letter.formats.json import JsonWriter
-from letter.models import Display, Evidence, Letter, Person, Signature
+from letter.models import Display, Evidence, Letter, Person, Signature, State
 
-COLUMNS = ("name", "affiliation", "kind", "verified", "publish")
+COLUMNS = ("name", "affiliation", "kind", "verified", "approved", "publish")
 WRITERS: dict[str, type[Writer]] = {"csv": CsvWriter, "json": JsonWriter}
 VERIFIED = {
     Evidence.NONE: "not verified",
@@ -35,19 +35,20 @@ def rows(session: Session, letter: Letter) -> Iterator[Row]:
 
     Who wished only to be counted is not among them.
     """
-    for signature in session.scalars(signatures.exportable(letter)).yield_per(1000):
+    for signature in session.scalars(listing.exportable(letter)).yield_per(1000):
         yield {
             "name": signature.name,
             "affiliation": signature.affiliation,
             "kind": signature.kind,
             "verified": VERIFIED[signature.evidence],
+            "approved": "yes" if signature.state is State.APPROVED else "no, not looked at yet",
             "publish": "yes" if signature.display is Display.PUBLIC else "no, for the recipient only",
         }
 
 
 def how_many(session: Session, letter: Letter) -> int:
     """Return how many rows an export has now."""
-    found = signatures.exportable(letter).order_by(None).with_only_columns(func.count(Signature.id))
+    found = listing.exportable(letter).order_by(None).with_only_columns(func.count(Signature.id))
     return session.scalar(select(found.scalar_subquery())) or 0
 
 

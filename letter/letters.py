@@ -6,9 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from letter import clock, tokens
+from letter import audit, clock, tokens
 from letter.errors import AlreadyThere, BadInput, LetterClosed, MoveRefused, NotFound
-from letter.models import Letter, LetterState, LetterText, Moderation
+from letter.models import Letter, LetterState, LetterText, Moderation, Person
 from letter.text import block, clean, digest
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -40,10 +40,11 @@ def create(
     sign_off: str = "",
     addressees: str = "",
     moderation: Moderation = Moderation.BEFORE,
+    by: Person | None = None,
 ) -> Letter:
     """Add a letter as a draft with its first text. Raise BadInput or AlreadyThere with a sentence that says why."""
     title, body = clean(title), block(body)
-    _refuse_bad(slug, title, language, body)
+    refuse_bad(slug, title=title, language=language, body=body)
     letter = Letter(
         uid=tokens.new_uid(),
         slug=slug,
@@ -58,10 +59,12 @@ def create(
     except IntegrityError:
         raise AlreadyThere(f"There is a letter at /{slug} already.") from None
     add_text(session, letter, language, title=title, body=body, sign_off=clean(sign_off), addressees=block(addressees))
+    audit.note(session, "letter.new", letter.uid, by=by, letter=letter)
     return letter
 
 
-def _refuse_bad(slug: str, title: str, language: str, body: str) -> None:
+def refuse_bad(slug: str, *, title: str, language: str, body: str) -> None:
+    """Raise BadInput, with a sentence, if a letter cannot be made of these."""
     if not SLUG.fullmatch(slug) or len(slug) > SLUG_LENGTH:
         raise BadInput(f"“{slug}” cannot be an address: use small letters, digits and hyphens, at most {SLUG_LENGTH}.")
     if slug in TAKEN_BY_PAGES:
@@ -137,13 +140,20 @@ def languages(letter: Letter) -> list[str]:
     return sorted({text.language for text in letter.texts}, key=lambda tag: (tag != letter.default_language, tag))
 
 
-def move(letter: Letter, to: LetterState) -> None:
+def move(session: Session, letter: Letter, to: LetterState, *, by: Person | None = None) -> None:
     """Open, pause, close or archive a letter. Raise MoveRefused for a step that is not in the table."""
     if to not in STATES[letter.state]:
         raise MoveRefused(f"A letter that is {letter.state} cannot become {to}.")
+    audit.note(session, "letter.state", letter.uid, by=by, letter=letter, before=letter.state, after=to)
     letter.state = to
     if to is LetterState.OPEN and letter.opens_at is None:
         letter.opens_at = clock.now()
+
+
+def moderate(session: Session, letter: Letter, kind: Moderation, *, by: Person | None = None) -> None:
+    """Choose whether names appear before or after a person has looked at them."""
+    audit.note(session, "letter.moderation", letter.uid, by=by, letter=letter, before=letter.moderation, after=kind)
+    letter.moderation = kind
 
 
 def demand_open(letter: Letter) -> None:

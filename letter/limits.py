@@ -6,7 +6,13 @@ A name that stands for a person or a network is a keyed hash; networks' keys cha
 import ipaddress
 from datetime import datetime, timedelta
 
-from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute, RateLimitItemPerYear
+from limits import (
+    RateLimitItem,
+    RateLimitItemPerDay,
+    RateLimitItemPerHour,
+    RateLimitItemPerMinute,
+    RateLimitItemPerMonth,
+)
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy import case, delete, select
@@ -14,15 +20,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from letter import clock
-from letter.errors import TooMany
 from letter.models import Limit
 from letter.sealing import Keys, email_key, keyed
 
-SIGN_INS_PER_PERSON = RateLimitItemPerMinute(10, 15, namespace="sign-in-person")
+SIGN_INS_PER_PERSON = RateLimitItemPerHour(100, namespace="sign-in-person")
+SIGN_INS_PER_PERSON_AND_NETWORK = RateLimitItemPerMinute(10, 15, namespace="sign-in-both")
 SIGN_INS_PER_NETWORK = RateLimitItemPerMinute(30, 15, namespace="sign-in-network")
 MAILS_PER_ADDRESS = RateLimitItemPerDay(3, namespace="mail-address")
-# In all, as long as a letter lives: nobody's mailbox is to be filled from our form.
-MAILS_PER_ADDRESS_AND_LETTER = RateLimitItemPerYear(5, 10, namespace="mail-letter")
+# A month, not for ever: five forged forms must not keep the address's owner from signing at all.
+MAILS_PER_ADDRESS_AND_LETTER = RateLimitItemPerMonth(5, namespace="mail-letter")
 IPV4_PREFIX, IPV6_PREFIX = 24, 48
 
 
@@ -80,14 +86,8 @@ class DatabaseStorage(Storage):
 
 
 def is_within(session: Session, limit: RateLimitItem, name: str) -> bool:
-    """Count one more `name` and tell whether it is within `limit`."""
+    """Count one more `name` and tell whether it is within `limit`. The caller commits: a refusal must count too."""
     return bool(FixedWindowRateLimiter(DatabaseStorage(session)).hit(limit, name))
-
-
-def spend(session: Session, limit: RateLimitItem, name: str) -> None:
-    """Count one more `name`; raise TooMany over `limit`. The caller commits, since a refusal must count too."""
-    if not is_within(session, limit, name):
-        raise TooMany
 
 
 def network(keys: Keys, address: str) -> str:

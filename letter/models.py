@@ -3,53 +3,35 @@
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    Dialect,
-    Enum,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-)
-from sqlalchemy import (
-    text as sql,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 NAME_LENGTH = 120
 AFFILIATION_LENGTH = 200
 MOST = 2**63 - 1
-Id = BigInteger().with_variant(Integer, "sqlite")
+Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
-class Moment(TypeDecorator[datetime]):
+class Moment(sa.TypeDecorator[datetime]):
     """A moment in UTC. SQLite has no time zones: they are taken off on the way in, put on again on the way out."""
 
-    impl = DateTime(timezone=True)
+    impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         """Refuse a time without a zone, which would be somebody's local time."""
         if value is not None and value.tzinfo is None:
             raise ValueError("a moment needs a time zone")
         return value.astimezone(UTC).replace(tzinfo=None) if value and dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         """Give the moment back in UTC."""
-        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+        return (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)) if value else value
 
 
-def choice(kind: type[StrEnum]) -> Enum:
+def choice(kind: type[StrEnum]) -> sa.Enum:
     """Return a column type that holds one of `kind`, kept as text under a check, so that both databases agree."""
-    return Enum(
+    return sa.Enum(
         kind,
         native_enum=False,
         create_constraint=True,
@@ -59,9 +41,9 @@ def choice(kind: type[StrEnum]) -> Enum:
     )
 
 
-def unique_where(name: str, condition: str, *columns: str) -> Index:
+def unique_where(name: str, condition: str, *columns: str) -> sa.Index:
     """Return an index that allows one row for `columns` among those that meet `condition`."""
-    return Index(name, *columns, unique=True, sqlite_where=sql(condition), postgresql_where=sql(condition))
+    return sa.Index(name, *columns, unique=True, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))
 
 
 class LetterState(StrEnum):
@@ -148,7 +130,7 @@ class Post(StrEnum):
 class Base(DeclarativeBase):
     """All tables; constraints are named so that migrations can name them too."""
 
-    metadata = MetaData(
+    metadata = sa.MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -157,7 +139,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: Moment(), str: Text()}  # noqa: RUF012 - SQLAlchemy reads it from the class
+    type_annotation_map = {datetime: Moment(), str: sa.Text()}  # noqa: RUF012 - SQLAlchemy reads it from the class
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
 
@@ -167,10 +149,10 @@ class Letter(Base):
 
     __tablename__ = "letter"
 
-    uid: Mapped[str] = mapped_column(String(40), unique=True)
-    slug: Mapped[str] = mapped_column(String(80), unique=True)
+    uid: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    slug: Mapped[str] = mapped_column(sa.String(80), unique=True)
     state: Mapped[LetterState] = mapped_column(choice(LetterState))
-    default_language: Mapped[str] = mapped_column(String(35))
+    default_language: Mapped[str] = mapped_column(sa.String(35))
     moderation: Mapped[Moderation] = mapped_column(choice(Moderation))
     affiliation_required: Mapped[bool] = mapped_column(default=False)
     organisations_welcome: Mapped[bool] = mapped_column(default=True)
@@ -189,18 +171,18 @@ class LetterText(Base):
 
     __tablename__ = "letter_text"
 
-    letter_id: Mapped[int] = mapped_column(ForeignKey("letter.id"))
-    language: Mapped[str] = mapped_column(String(35))
+    letter_id: Mapped[int] = mapped_column(sa.ForeignKey("letter.id"))
+    language: Mapped[str] = mapped_column(sa.String(35))
     version: Mapped[int]
     title: Mapped[str]
     body: Mapped[str]
     addressees: Mapped[str] = mapped_column(default="")
     sign_off: Mapped[str] = mapped_column(default="")
-    sha256: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(sa.String(64))
     created_at: Mapped[datetime]
 
     letter: Mapped[Letter] = relationship(back_populates="texts")
-    __table_args__ = (UniqueConstraint("letter_id", "language", "version"),)
+    __table_args__ = (sa.UniqueConstraint("letter_id", "language", "version"),)
 
 
 LIVING_STATES = (State.CONFIRMED, State.APPROVED, State.HELD, State.REJECTED)
@@ -212,23 +194,23 @@ class Signature(Base):
 
     __tablename__ = "signature"
 
-    uid: Mapped[str] = mapped_column(String(40), unique=True)
-    letter_id: Mapped[int] = mapped_column(ForeignKey("letter.id"))
-    text_id: Mapped[int] = mapped_column(ForeignKey("letter_text.id"))
+    uid: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    letter_id: Mapped[int] = mapped_column(sa.ForeignKey("letter.id"))
+    text_id: Mapped[int] = mapped_column(sa.ForeignKey("letter_text.id"))
     kind: Mapped[Kind] = mapped_column(choice(Kind))
-    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
-    affiliation: Mapped[str] = mapped_column(String(AFFILIATION_LENGTH))
+    name: Mapped[str] = mapped_column(sa.String(NAME_LENGTH))
+    affiliation: Mapped[str] = mapped_column(sa.String(AFFILIATION_LENGTH))
     display: Mapped[Display] = mapped_column(choice(Display))
     state: Mapped[State] = mapped_column(choice(State))
     evidence: Mapped[Evidence] = mapped_column(choice(Evidence))
     evidence_note: Mapped[str] = mapped_column(default="")
     source: Mapped[Source] = mapped_column(choice(Source))
     place: Mapped[int | None]
-    language: Mapped[str] = mapped_column(String(35))
+    language: Mapped[str] = mapped_column(sa.String(35))
     wants_updates: Mapped[bool] = mapped_column(default=False)
-    email_key: Mapped[bytes | None] = mapped_column(LargeBinary(32))
-    email_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
-    sort_key: Mapped[bytes] = mapped_column(LargeBinary)
+    email_key: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32))
+    email_sealed: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    sort_key: Mapped[bytes] = mapped_column(sa.LargeBinary)
     fold_key: Mapped[str]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
@@ -241,11 +223,11 @@ class Signature(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
         unique_where("uq_signature_living", LIVING, "letter_id", "email_key"),
-        Index("uq_signature_place", "letter_id", "place", unique=True),
-        Index("ix_signature_list", "letter_id", "state", "display", "sort_key", "id"),
-        Index("ix_signature_queue", "letter_id", "state", "confirmed_at", "id"),
-        Index("ix_signature_email_key", "email_key"),
-        Index("ix_signature_expiry", "state", "expires_at"),
+        sa.Index("uq_signature_place", "letter_id", "place", unique=True),
+        sa.Index("ix_signature_list", "letter_id", "state", "display", "sort_key", "uid"),
+        sa.Index("ix_signature_queue", "letter_id", "state", "confirmed_at", "id"),
+        sa.Index("ix_signature_email_key", "email_key"),
+        sa.Index("ix_signature_expiry", "state", "expires_at"),
     )
 
 
@@ -254,12 +236,12 @@ class Flag(Base):
 
     __tablename__ = "flag"
 
-    signature_id: Mapped[int] = mapped_column(ForeignKey("signature.id", ondelete="CASCADE"), index=True)
-    kind: Mapped[str] = mapped_column(String(40))
+    signature_id: Mapped[int] = mapped_column(sa.ForeignKey("signature.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(sa.String(40))
     detail: Mapped[str] = mapped_column(default="")
-    other_id: Mapped[int | None] = mapped_column(ForeignKey("signature.id", ondelete="CASCADE"))
-    resolution: Mapped[str | None] = mapped_column(String(40))
-    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    other_id: Mapped[int | None] = mapped_column(sa.ForeignKey("signature.id", ondelete="CASCADE"))
+    resolution: Mapped[str | None] = mapped_column(sa.String(40))
+    person_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
     created_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
 
@@ -269,20 +251,20 @@ class Outbox(Base):
 
     __tablename__ = "outbox"
 
-    kind: Mapped[str] = mapped_column(String(40))
-    signature_id: Mapped[int | None] = mapped_column(ForeignKey("signature.id", ondelete="CASCADE"), index=True)
-    message_id: Mapped[str] = mapped_column(String(200), unique=True)
-    to_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    kind: Mapped[str] = mapped_column(sa.String(40))
+    signature_id: Mapped[int | None] = mapped_column(sa.ForeignKey("signature.id", ondelete="CASCADE"), index=True)
+    message_id: Mapped[str] = mapped_column(sa.String(200), unique=True)
+    to_sealed: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     state: Mapped[Post] = mapped_column(choice(Post))
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime]
-    lease: Mapped[str | None] = mapped_column(String(40))
+    lease: Mapped[str | None] = mapped_column(sa.String(40))
     error: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
 
     signature: Mapped[Signature | None] = relationship()
-    __table_args__ = (Index("ix_outbox_due", "state", "due_at"),)
+    __table_args__ = (sa.Index("ix_outbox_due", "state", "due_at"),)
 
 
 class Blocked(Base):
@@ -290,7 +272,7 @@ class Blocked(Base):
 
     __tablename__ = "blocked"
 
-    email_key: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    email_key: Mapped[bytes] = mapped_column(sa.LargeBinary(32), unique=True)
     created_at: Mapped[datetime]
 
 
@@ -299,10 +281,10 @@ class Person(Base):
 
     __tablename__ = "person"
 
-    uid: Mapped[str] = mapped_column(String(40), unique=True)
-    email: Mapped[str] = mapped_column(String(254), unique=True)
+    uid: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    email: Mapped[str] = mapped_column(sa.String(254), unique=True)
     password_hash: Mapped[str | None]
-    invite_hash: Mapped[str | None] = mapped_column(String(64))
+    invite_hash: Mapped[str | None] = mapped_column(sa.String(64))
     invite_until: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
@@ -313,13 +295,13 @@ class Membership(Base):
 
     __tablename__ = "membership"
 
-    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    letter_id: Mapped[int | None] = mapped_column(ForeignKey("letter.id"))
+    person_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
+    letter_id: Mapped[int | None] = mapped_column(sa.ForeignKey("letter.id"))
     role: Mapped[Role] = mapped_column(choice(Role))
 
     person: Mapped[Person] = relationship()
     __table_args__ = (
-        UniqueConstraint("person_id", "letter_id"),
+        sa.UniqueConstraint("person_id", "letter_id"),
         unique_where("uq_membership_everywhere", "letter_id IS NULL", "person_id"),
     )
 
@@ -329,9 +311,9 @@ class StaffSession(Base):
 
     __tablename__ = "staff_session"
 
-    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
-    csrf_token: Mapped[str] = mapped_column(String(64))
+    key_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    person_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    csrf_token: Mapped[str] = mapped_column(sa.String(64))
     created_at: Mapped[datetime]
     ends_at: Mapped[datetime]
 
@@ -343,15 +325,15 @@ class Batch(Base):
 
     __tablename__ = "batch"
 
-    letter_id: Mapped[int] = mapped_column(ForeignKey("letter.id"))
-    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
-    action: Mapped[str] = mapped_column(String(40))
+    letter_id: Mapped[int] = mapped_column(sa.ForeignKey("letter.id"))
+    person_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
+    action: Mapped[str] = mapped_column(sa.String(40))
     reason: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
     undone_at: Mapped[datetime | None]
 
     steps: Mapped[list["BatchStep"]] = relationship(back_populates="batch", order_by="BatchStep.id")
-    __table_args__ = (Index("ix_batch_latest", "letter_id", "person_id", "id"),)
+    __table_args__ = (sa.Index("ix_batch_latest", "letter_id", "person_id", "id"),)
 
 
 class BatchStep(Base):
@@ -359,10 +341,11 @@ class BatchStep(Base):
 
     __tablename__ = "batch_step"
 
-    batch_id: Mapped[int] = mapped_column(ForeignKey("batch.id", ondelete="CASCADE"), index=True)
-    signature_id: Mapped[int] = mapped_column(ForeignKey("signature.id", ondelete="CASCADE"), index=True)
-    before: Mapped[State | None] = mapped_column(String(20))
-    after: Mapped[State] = mapped_column(String(20))
+    batch_id: Mapped[int] = mapped_column(sa.ForeignKey("batch.id", ondelete="CASCADE"), index=True)
+    signature_id: Mapped[int] = mapped_column(sa.ForeignKey("signature.id", ondelete="CASCADE"), index=True)
+    before: Mapped[State | None] = mapped_column(sa.String(20))
+    after: Mapped[State] = mapped_column(sa.String(20))
+    found_version: Mapped[int]
     version: Mapped[int]
 
     batch: Mapped[Batch] = relationship(back_populates="steps")
@@ -375,13 +358,13 @@ class Audit(Base):
     __tablename__ = "audit"
 
     at: Mapped[datetime]
-    actor: Mapped[str] = mapped_column(String(60))
-    action: Mapped[str] = mapped_column(String(60))
-    letter_id: Mapped[int | None] = mapped_column(ForeignKey("letter.id"), index=True)
-    subject: Mapped[str] = mapped_column(String(200))
+    actor: Mapped[str] = mapped_column(sa.String(60))
+    action: Mapped[str] = mapped_column(sa.String(60))
+    letter_id: Mapped[int | None] = mapped_column(sa.ForeignKey("letter.id"), index=True)
+    subject: Mapped[str] = mapped_column(sa.String(200))
     detail: Mapped[str]
-    previous: Mapped[str] = mapped_column(String(64))
-    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    previous: Mapped[str] = mapped_column(sa.String(64))
+    sha256: Mapped[str] = mapped_column(sa.String(64), unique=True)
 
 
 class Limit(Base):
@@ -389,10 +372,9 @@ class Limit(Base):
 
     __tablename__ = "limit"
 
-    name: Mapped[str] = mapped_column(String(200), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(200), unique=True)
     count: Mapped[int]
     ends_at: Mapped[datetime] = mapped_column(index=True)
-    __table_args__ = (CheckConstraint("count >= 0", name="count"),)
 
 
 class About(Base):
@@ -400,5 +382,5 @@ class About(Base):
 
     __tablename__ = "about"
 
-    name: Mapped[str] = mapped_column(String(40), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(40), unique=True)
     value: Mapped[str]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from letter import audit, clock, signatures
@@ -92,14 +92,34 @@ def _load(session: Session, letter: Letter, choices: Sequence[Choice]) -> dict[i
 
 
 def _step(session: Session, batch: Batch, signature: Signature, to: State) -> None:
-    before = signature.state
+    step = BatchStep(signature=signature, before=signature.state, after=to, found_version=signature.version)
     signatures.move(signature, to)
     session.flush()
-    batch.steps.append(BatchStep(signature=signature, before=before, after=to, version=signature.version))
+    step.version = signature.version
+    batch.steps.append(step)
 
 
 def _moved(step: BatchStep) -> dict[str, str]:
     return {"before": str(step.before), "after": str(step.after)}
+
+
+def _follow(session: Session, step: BatchStep) -> None:
+    """Let the step before an undone one know the entry as it is now, so that it can be undone in its turn."""
+    earlier = update(BatchStep).where(
+        BatchStep.signature_id == step.signature_id, BatchStep.version == step.found_version, BatchStep.id < step.id
+    )
+    session.execute(earlier.values(version=step.signature.version))
+
+
+def reasons(session: Session, entries: Sequence[Signature]) -> dict[int, str]:
+    """Return why the newest decision about each of the entries was made, where somebody wrote it down."""
+    found = (
+        select(BatchStep.signature_id, Batch.reason)
+        .join(BatchStep.batch)
+        .where(BatchStep.signature_id.in_([entry.id for entry in entries]), Batch.undone_at.is_(None))
+        .order_by(BatchStep.id)
+    )
+    return {number: reason for number, reason in session.execute(found) if reason}
 
 
 def latest(session: Session, letter: Letter, by: Person) -> Batch | None:
@@ -130,6 +150,8 @@ def undo(session: Session, letter: Letter, *, by: Person) -> Outcome:
         if signature.version != step.version or step.before is None:
             continue
         signatures.move(signature, State(step.before))
+        session.flush()
+        _follow(session, step)
         audit.note(session, "signature.undo", signature.uid, by=by, letter=letter, before=step.after, after=step.before)
         done += 1
     session.flush()

@@ -4,7 +4,7 @@ import random
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from letter import clock, limits, tokens
@@ -12,6 +12,7 @@ from letter.models import LIVING_STATES, Blocked, Outbox, Post, Signature, State
 from letter.sealing import Keys, email_key, seal
 
 LEASE = timedelta(minutes=5)
+LATE = timedelta(minutes=10)
 # Minutes after each temporary refusal; then every six hours until four days are over (RFC 5321, section 4.5.4.1).
 PAUSES = (1, 5, 15, 30, 60, 120, 240)
 LONGEST_PAUSE = 360
@@ -90,7 +91,7 @@ def settle(session: Session, keys: Keys, row: Outbox, address: str) -> bool:
     living = living_of(session, row.signature)
     if living:
         row.kind, row.signature = Mail.ALREADY, living
-    return _is_within_limits(session, keys, row.signature, address, is_stranger=living is None)
+    return _is_within_limits(session, keys, row.signature, address)
 
 
 def _is_wanted(row: Outbox, signature: Signature) -> bool:
@@ -118,10 +119,10 @@ def _is_blocked(session: Session, keys: Keys, signature: Signature, address: str
     return session.scalar(select(Blocked.id).where(Blocked.email_key.in_(either))) is not None
 
 
-def _is_within_limits(session: Session, keys: Keys, signature: Signature, address: str, *, is_stranger: bool) -> bool:
+def _is_within_limits(session: Session, keys: Keys, signature: Signature, address: str) -> bool:
     today = limits.is_within(session, limits.MAILS_PER_ADDRESS, limits.address(keys, EVERYWHERE, address))
     letter = limits.address(keys, signature.letter.uid, address)
-    return today and (not is_stranger or limits.is_within(session, limits.MAILS_PER_ADDRESS_AND_LETTER, letter))
+    return today and limits.is_within(session, limits.MAILS_PER_ADDRESS_AND_LETTER, letter)
 
 
 def sent(row: Outbox) -> None:
@@ -151,6 +152,12 @@ def put_back(row: Outbox, until: datetime, why: str) -> None:
         _finish(row, Post.FAILED, why)
         return
     row.state, row.lease, row.error, row.due_at = Post.WAITING, None, why, until
+
+
+def how_many_late(session: Session) -> int:
+    """Return how many mails have been waiting for more than ten minutes."""
+    waiting = (Outbox.state.in_((Post.WAITING, Post.LEASED)), Outbox.created_at < clock.now() - LATE)
+    return session.scalar(select(func.count()).select_from(Outbox).where(*waiting)) or 0
 
 
 def pause(attempts: int) -> timedelta:

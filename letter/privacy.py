@@ -6,12 +6,13 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from letter import clock, signatures
-from letter.errors import LinkInvalid, MoveRefused
+from letter.errors import LinkInvalid
 from letter.models import (
     LIVING_STATES,
+    Batch,
+    BatchStep,
     Blocked,
     Display,
-    Evidence,
     Flag,
     Outbox,
     Post,
@@ -21,6 +22,8 @@ from letter.models import (
 from letter.outbox import EVERYWHERE
 from letter.sealing import Keys, email_key, unseal
 
+NOTHING_LEFT = "Should another mail about it come, please use the link in that one."
+
 
 def demand_living(signature: Signature) -> None:
     """Raise LinkInvalid, with a sentence, for a signature that no longer stands."""
@@ -29,47 +32,55 @@ def demand_living(signature: Signature) -> None:
 
 
 def correct(signature: Signature, name: str, affiliation: str) -> bool:
-    """Change name and affiliation; an approved one is looked at again. Return whether anything changed."""
+    """Change name and affiliation; one that was decided is looked at again. Return whether anything changed."""
     demand_living(signature)
     if (signature.name, signature.affiliation) == (name, affiliation):
         return False
     signatures.rename(signature, name, affiliation)
     if signature.state is State.APPROVED:
         signatures.move(signature, State.CONFIRMED)
+    elif signature.state is State.REJECTED:
+        signatures.move(
+            signature, State.HELD
+        )  # looked at again, and not shown before, whatever the letter's moderation
     return True
 
 
 def show_to(signature: Signature, display: Display) -> None:
-    """Change who may read the name."""
+    """Change who may read the name. One that was approved as hidden is looked at again before everybody reads it."""
     demand_living(signature)
-    signature.display = display
+    was_hidden, signature.display = signature.display is not Display.PUBLIC, display
+    if was_hidden and display is Display.PUBLIC and signature.state is State.APPROVED:
+        signatures.move(signature, State.CONFIRMED)
+
+
+def stop_updates(signature: Signature) -> None:
+    """End the mails about the letter, and forget the address that was kept for them."""
+    demand_living(signature)
+    signature.wants_updates, signature.email_sealed = False, None
 
 
 def withdraw(session: Session, signature: Signature) -> None:
-    """Take a signature off the letter. A second time changes nothing."""
+    """Take a signature off the letter, with those of the same address that wait. A second time changes nothing.
+
+    The keyed hash stays, so that "not me" still knows the address; it keeps nobody from signing again.
+    """
     if signature.state is not State.WITHDRAWN:
         signatures.move(signature, State.WITHDRAWN)
-    _forget_address(session, signature)
+    signature.email_sealed, signature.wants_updates = None, False
+    signatures.blank_siblings(session, signature)
+    due = update(Outbox).where(Outbox.signature_id == signature.id, Outbox.state.in_((Post.WAITING, Post.LEASED)))
+    session.execute(due.values(state=Post.DROPPED, to_sealed=None, lease=None, error="withdrawn"))
 
 
 def erase(session: Session, signature: Signature) -> None:
     """Withdraw, and leave nothing of the person in the row; the row itself stays as a mark that something was here."""
     withdraw(session, signature)
     signature.name = signature.affiliation = signature.fold_key = signature.evidence_note = ""
-    signature.sort_key = b""
-    signature.wants_updates = False
+    signature.sort_key, signature.email_key = b"", None
     session.execute(delete(Flag).where(Flag.signature_id == signature.id))
-
-
-def is_erased(signature: Signature) -> bool:
-    """Tell whether the signature holds no data any more."""
-    return signature.state is State.WITHDRAWN and not signature.name
-
-
-def _forget_address(session: Session, signature: Signature) -> None:
-    signature.email_sealed = signature.email_key = None
-    due = update(Outbox).where(Outbox.signature_id == signature.id, Outbox.state.in_((Post.WAITING, Post.LEASED)))
-    session.execute(due.values(state=Post.DROPPED, to_sealed=None, lease=None, error="withdrawn"))
+    batches = select(BatchStep.batch_id).where(BatchStep.signature_id == signature.id)
+    session.execute(update(Batch).where(Batch.id.in_(batches)).values(reason=""))
 
 
 def my_data(signature: Signature) -> dict[str, Any]:
@@ -90,14 +101,23 @@ def my_data(signature: Signature) -> dict[str, Any]:
     }
 
 
-def not_me(session: Session, keys: Keys, signature: Signature) -> None:
-    """Withdraw a signature that somebody forged, and never mail its address again: only keyed hashes of it are kept."""
-    if signature.evidence is Evidence.VOUCHED:
-        raise MoveRefused
-    blocked = [signature.email_key] if signature.email_key else []
+def demand_known(signature: Signature) -> None:
+    """Raise LinkInvalid where nothing is left by which the address could be recognised."""
+    if signature.email_key is None:
+        raise LinkInvalid("Nothing is stored here about this signature any more, nor about your address.", NOTHING_LEFT)
+
+
+def not_me(session: Session, keys: Keys, signature: Signature) -> bool:
+    """Withdraw a signature that somebody forged, and never mail its address again: only keyed hashes of it are kept.
+
+    Return whether that holds for every letter here; without the address in hand it can only be said for this one.
+    """
+    demand_known(signature)
+    blocked = [signature.email_key]
     if signature.email_sealed:
         blocked.append(email_key(keys, EVERYWHERE, unseal(keys, signature.email_sealed)))
     for key in blocked:
         if session.scalar(select(Blocked.id).where(Blocked.email_key == key)) is None:
             session.add(Blocked(email_key=key, created_at=clock.now()))
     withdraw(session, signature)
+    return len(blocked) > 1

@@ -1,11 +1,11 @@
-"""Signatures: how they come in, the one table of how they change, and which are shown."""
+"""Signatures: how they come in, and the one table of how they change."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_, update
-from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session
 
 from letter import audit, clock, letters, names, tokens
 from letter.errors import MoveRefused
@@ -15,11 +15,9 @@ from letter.models import (
     BatchStep,
     Display,
     Evidence,
-    Flag,
     Kind,
     Letter,
     LetterText,
-    Moderation,
     Person,
     Signature,
     Source,
@@ -29,8 +27,6 @@ from letter.outbox import Mail, queue
 from letter.sealing import Keys, email_key, seal
 
 LINK_DAYS = 7  # longer than a mail is retried, so that no link arrives dead
-PAGE = 200
-SEARCH_LENGTH = 80
 
 MOVES: dict[State, set[State]] = {
     State.PENDING: {State.CONFIRMED, State.EXPIRED, State.WITHDRAWN},
@@ -41,6 +37,7 @@ MOVES: dict[State, set[State]] = {
     State.EXPIRED: {State.WITHDRAWN},
     State.WITHDRAWN: set(),
 }
+BLANK = {"name": "", "affiliation": "", "fold_key": "", "sort_key": b"", "email_key": None, "email_sealed": None}
 DECIDED = (State.APPROVED, State.HELD, State.REJECTED)
 
 
@@ -88,7 +85,9 @@ def vouch(session: Session, letter: Letter, entries: Iterable[Entry], note: str,
     for place, entry in enumerate(entries, last + 1):
         signature = _vouched(letter, text, entry, note)
         signature.place = place
-        batch.steps.append(BatchStep(signature=signature, before=None, after=State.APPROVED, version=1))
+        batch.steps.append(
+            BatchStep(signature=signature, before=None, after=State.APPROVED, found_version=0, version=1)
+        )
     session.flush()
     audit.note(session, "import", letter.uid, by=by, letter=letter, rows=len(batch.steps))
     return len(batch.steps)
@@ -140,88 +139,39 @@ def move(signature: Signature, to: State) -> None:
 
 def expire(session: Session) -> int:
     """Move every pending signature whose link is too old to expired, in one statement; return how many."""
-    late = update(Signature).where(Signature.state == State.PENDING, Signature.expires_at <= clock.now())
-    marked = session.execute(late.values(state=State.EXPIRED, version=Signature.version + 1))
-    return int(marked.rowcount)  # type: ignore[attr-defined]
+    return _bulk(session, Signature.state == State.PENDING, Signature.expires_at <= clock.now(), state=State.EXPIRED)
+
+
+def blank_expired(session: Session, before: datetime) -> int:
+    """Leave nothing of the people whose links expired before a moment; return how many rows were blanked."""
+    old = (Signature.state == State.EXPIRED, Signature.expires_at <= before, func.length(Signature.name) > 0)
+    return _bulk(session, *old, **BLANK)
+
+
+def drop_sealed_siblings(session: Session, signature: Signature) -> None:
+    """Forget the address in the unconfirmed signatures beside one that was confirmed: no mail to it is due for them."""
+    _bulk(session, *_siblings(signature), email_sealed=None)
+
+
+def blank_siblings(session: Session, signature: Signature) -> None:
+    """Leave nothing of the unconfirmed signatures of the same address on the same letter; their links end."""
+    _bulk(session, *_siblings(signature), state=State.EXPIRED, **BLANK)
+
+
+def _siblings(signature: Signature) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Signature.letter_id == signature.letter_id,
+        Signature.email_key == signature.email_key,
+        Signature.id != signature.id,
+        Signature.state.in_((State.PENDING, State.EXPIRED)),
+    )
+
+
+def _bulk(session: Session, *which: ColumnElement[bool], **values: object) -> int:
+    changed = update(Signature).where(*which).values(version=Signature.version + 1, **values)
+    return int(session.execute(changed).rowcount)  # type: ignore[attr-defined]
 
 
 def by_uid(session: Session, uid: str) -> Signature | None:
     """Return the signature that a link names."""
     return session.scalars(select(Signature).where(Signature.uid == uid)).first()
-
-
-def accepted(letter: Letter) -> ColumnElement[bool]:
-    """Return the condition for signatures that count as verified on `letter`: what its moderation asks for."""
-    approved = Signature.state == State.APPROVED
-    if letter.moderation is Moderation.BEFORE:
-        return and_(Signature.letter_id == letter.id, approved)
-    open_flag = exists().where(Flag.signature_id == Signature.id, Flag.resolution.is_(None))
-    unflagged = and_(Signature.state == State.CONFIRMED, ~open_flag)
-    return and_(Signature.letter_id == letter.id, or_(approved, unflagged))
-
-
-def published(letter: Letter) -> ColumnElement[bool]:
-    """Return the condition for names that everybody may read."""
-    return and_(accepted(letter), Signature.display == Display.PUBLIC)
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many have confirmed, and how many of their names are published."""
-
-    confirmed: int
-    published: int
-
-
-def counts(session: Session, letter: Letter) -> Counts:
-    """Count a letter's signatures as the public is told."""
-    confirmed = (State.CONFIRMED, State.HELD, State.APPROVED)
-    stands = and_(Signature.letter_id == letter.id, Signature.state.in_(confirmed))
-    return Counts(
-        confirmed=session.scalar(select(func.count()).select_from(Signature).where(stands)) or 0,
-        published=session.scalar(select(func.count()).select_from(Signature).where(published(letter))) or 0,
-    )
-
-
-def first_signatories(session: Session, letter: Letter, search: str = "") -> Sequence[Signature]:
-    """Return the published first signatories in the organiser's order."""
-    found = _search(select(Signature).where(published(letter), Signature.place.is_not(None)), search)
-    return session.scalars(found.order_by(Signature.place)).all()
-
-
-def others(
-    session: Session, letter: Letter, search: str = "", after: Signature | None = None, most: int = PAGE
-) -> Sequence[Signature]:
-    """Return the next `most` published names after the one given, sorted as the letter's language sorts."""
-    found = _search(select(Signature).where(published(letter), Signature.place.is_(None)), search)
-    if after is not None:
-        found = found.where(tuple_(Signature.sort_key, Signature.id) > (after.sort_key, after.id))
-    return session.scalars(found.order_by(Signature.sort_key, Signature.id).limit(most)).all()
-
-
-def _search(found: Select[Signature], search: str) -> Select[Signature]:
-    folded = names.fold(search[:SEARCH_LENGTH])
-    return found.where(Signature.fold_key.contains(folded, autoescape=True)) if folded else found
-
-
-def in_desk(
-    session: Session, letter: Letter, state: State | None, search: str, before: int | None, most: int = PAGE
-) -> Sequence[Signature]:
-    """Return signatures of any state for staff, newest first, those with an id below `before`."""
-    found = _search(select(Signature).where(Signature.letter_id == letter.id), search)
-    if state:
-        found = found.where(Signature.state == state)
-    if before:
-        found = found.where(Signature.id < before)
-    return session.scalars(found.order_by(Signature.id.desc()).limit(most)).all()
-
-
-def exportable(letter: Letter) -> Select[Signature]:
-    """Return the verified names for the recipient: the public ones and those for the recipient only, in list order."""
-    return (
-        select(Signature)
-        .join(Signature.text)
-        .options(contains_eager(Signature.text))
-        .where(accepted(letter), Signature.display != Display.COUNTED)
-        .order_by(Signature.place.is_(None), Signature.place, Signature.sort_key, Signature.id)
-    )

@@ -1,15 +1,20 @@
 """Text from strangers: cleaning a line, rendering Markdown safely, taking digests."""
 
 import hashlib
+import re
 import unicodedata
 from functools import lru_cache
 
+import icu
 import nh3
 from markdown_it import MarkdownIt
 
 # ZWNJ and ZWJ belong to Persian, Sinhala and Indic spelling; every other invisible character has no place in a name.
 JOINERS = "\u200c\u200d"
-BLANKS = "\u034f\u115f\u1160\u2800\u3164\uffa0"  # letters by category, but nothing is to be seen
+BLANKS = "\u2800\ufffd"  # a symbol by category, but nothing is to be seen; and what a broken encoding leaves
+_kinds = icu.UCharCategory
+HIDDEN = {_kinds.UNASSIGNED, _kinds.CONTROL_CHAR, _kinds.FORMAT_CHAR, _kinds.SURROGATE, _kinds.PRIVATE_USE_CHAR}
+LINK = re.compile(r"://|\bwww\.\w|\S@\S+\.\w|\b[\w-]+\.[a-z]{2,}/", re.I)
 MARKS_IN_A_ROW = 4
 TAGS = {
     "p",
@@ -57,18 +62,19 @@ def _is_spelling(character: str) -> bool:
 def _is_hidden(character: str) -> bool:
     if character in JOINERS or character.isspace():
         return False
-    nothing = ord(character) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(character) <= 0xFDEF
-    return (
-        nothing
-        or character in BLANKS
-        or character == "\ufffd"
-        or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co")
-    )
+    if icu.Char.hasBinaryProperty(character, icu.UProperty.DEFAULT_IGNORABLE_CODE_POINT):
+        return True
+    return character in BLANKS or icu.Char.charType(character) in HIDDEN
 
 
 def has_letter(line: str) -> bool:
     """Tell whether `line` holds at least one letter of any script."""
     return any(c.isalpha() for c in line)
+
+
+def has_link(line: str) -> bool:
+    """Tell whether `line` holds a web or mail address that a mail program would make a link of."""
+    return LINK.search(line) is not None
 
 
 def is_piled_up(line: str) -> bool:

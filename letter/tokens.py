@@ -49,6 +49,6 @@ def read(secret: bytes, purpose: Purpose, token: str) -> str:
     return uid
 
 
-def stamper(secret: bytes, purpose: str) -> TimestampSigner:
+def stamper(secret: bytes, purpose: str, kind: type[TimestampSigner] = TimestampSigner) -> TimestampSigner:
     """Return the signer of dated values (forms, session cookies) for one purpose."""
-    return TimestampSigner(secret, salt=f"letter.{purpose}", digest_method=hashlib.sha256)
+    return kind(secret, salt=f"letter.{purpose}", digest_method=hashlib.sha256)

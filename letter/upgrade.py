@@ -6,9 +6,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from letter import about
 from letter.config import PACKAGE
 from letter.db import Database
 from letter.errors import NotReady
+from letter.sealing import Keys, fingerprint
+
+OTHER_KEYS = "These are not the keys that the database was made with. Put keys.toml back from your backup."
 
 
 def _config() -> Config:
@@ -47,10 +51,13 @@ def undo(database: Database, target: str) -> None:
         command.downgrade(config, target)
 
 
-def demand(database: Database) -> None:
-    """Raise NotReady, with the command to run, unless the database is there and of this code's version."""
+def demand(database: Database, keys: Keys) -> None:
+    """Raise NotReady, with what to do, unless the database is there, of this code's version, and fits the keys."""
     if not database.is_there():
         raise NotReady("The database is not there. Run `letter init`, or check LETTER_DATABASE_URL.")
     found = current(database)
     if found != newest():
         raise NotReady("The database is of another version than the program. Run `letter upgrade`.")
+    with database.reading() as session:
+        if about.stored(session, about.KEYS) not in (None, fingerprint(keys)):
+            raise NotReady(OTHER_KEYS)

@@ -94,7 +94,7 @@ def make_letter(
         Entry(2, "organisation", "Readers’ Union", "", "", ""),
     ]
     signatures.vouch(session, letter, firsts, "agreed by mail")
-    letters.move(letter, LetterState.OPEN)
+    letters.move(session, letter, LetterState.OPEN)
     return letter
 
 

@@ -91,15 +91,17 @@ def test_a_session_ends_at_once_when_it_should(session: Session, ada: Person, ev
     elif event == "new password":
         accounts.set_password(session, ada, PASSWORD_HASH)
     else:
-        ada.disabled_at = clock.now()
+        accounts.disable(session, ada)
     session.flush()
     assert accounts.session_of(session, key) is None
 
 
 def test_a_disabled_person_cannot_come_in(session: Session, ada: Person) -> None:
-    ada.disabled_at = clock.now()
+    accounts.disable(session, ada)
     with pytest.raises(Forbidden):
         accounts.sign_in(session, ada)
+    accounts.enable(session, ada)
+    accounts.sign_in(session, ada)
 
 
 def test_a_role_is_for_one_letter(session: Session, ada: Person, letter: Letter) -> None:

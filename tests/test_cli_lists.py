@@ -18,7 +18,7 @@ ROWS = [
     {"name": "Ben Birch", "affiliation": "Nurse", "kind": "person"},
     {"name": "Readers’ Union", "affiliation": "", "kind": "organisation"},
 ]
-VERIFIED = {"verified": "vouched for by the organiser", "publish": "yes"}
+VERIFIED = {"verified": "vouched for by the organiser", "approved": "yes", "publish": "yes"}
 EMPTY = [[], [], []]
 
 
@@ -171,7 +171,7 @@ def test_import_adds_after_the_others(run: Run, text: Path, tmp_path: Path):
     more = file(tmp_path, "Cleo Cedar – Poet\n\nAbe Elm – Baker\n")
     assert run("import", "library", more, "--yes").out == "Added 2 to /library.\n"
     assert stored(Signature.place, Signature.name) == [*FIRST, (4, "Cleo Cedar"), (5, "Abe Elm")]
-    assert [row[0] for row in stored(Audit.action, Audit.id)] == ["import", "import"]
+    assert [row[0] for row in stored(Audit.action, Audit.id)] == ["import", "import", "letter.new"]
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_export_writes_the_list_to_standard_output_and_leaves_a_trace(run: Run, 
     assert list(csv.DictReader(as_csv.out.removeprefix("\ufeff").splitlines())) == [row | VERIFIED for row in ROWS]
     assert (as_json.err, as_csv.err) == ("", "")
     assert stored(Audit.id, Audit.actor, Audit.action, Audit.detail)[-2:] == [
-        (2, "operator", "export", '{"format": "json", "rows": 3}'),
-        (3, "operator", "export", '{"format": "csv", "rows": 3}'),
+        (3, "operator", "export", '{"format": "json", "rows": 3}'),
+        (4, "operator", "export", '{"format": "csv", "rows": 3}'),
     ]
 
 

@@ -6,8 +6,8 @@ from sqlalchemy.orm import Session
 
 from letter import confirmation, exporting, signatures
 from letter.errors import BadInput
-from letter.models import Audit, Display, Kind, Letter, Signature, State
-from tests.conftest import KEYS, submission
+from letter.models import Audit, Display, Kind, Letter, Moderation, Signature, State
+from tests.conftest import KEYS, make_letter, submission
 
 
 def enter(session: Session, letter: Letter, name: str, **more: object) -> Signature:
@@ -38,13 +38,13 @@ def written(session: Session, letter: Letter, name: str) -> str:
 
 def test_the_csv_is_the_verified_list_in_its_order(session: Session, filled: Letter) -> None:
     assert written(session, filled, "csv").replace("\r\n", "\n") == (
-        '\ufeff"name","affiliation","kind","verified","publish"\n'
-        '"Zelda Quist","Teacher","person","vouched for by the organiser","yes"\n'
-        '"Readers’ Union","","organisation","vouched for by the organiser","yes"\n'
-        '"Anna First","\'=1+1","person","confirmed by e-mail","yes"\n'
-        '"Free Press","","organisation","confirmed by e-mail","yes"\n'
-        '"Rita Quiet","Nurse","person","confirmed by e-mail","no, for the recipient only"\n'
-        '"Zoe Last","","person","confirmed by e-mail","yes"\n'
+        '\ufeff"name","affiliation","kind","verified","approved","publish"\n'
+        '"Zelda Quist","Teacher","person","vouched for by the organiser","yes","yes"\n'
+        '"Readers’ Union","","organisation","vouched for by the organiser","yes","yes"\n'
+        '"Anna First","\'=1+1","person","confirmed by e-mail","yes","yes"\n'
+        '"Free Press","","organisation","confirmed by e-mail","yes","yes"\n'
+        '"Rita Quiet","Nurse","person","confirmed by e-mail","yes","no, for the recipient only"\n'
+        '"Zoe Last","","person","confirmed by e-mail","yes","yes"\n'
     )
 
 
@@ -52,6 +52,13 @@ def test_the_json_holds_the_same_rows_as_they_were_typed(session: Session, fille
     text = written(session, filled, "json")
     assert text.startswith('[\n{"name": "Zelda Quist", "affiliation": "Teacher", "kind": "person", ')
     assert '"affiliation": "=1+1"' in text and text.count("\n") == 8
+
+
+def test_names_that_nobody_looked_at_are_marked(session: Session) -> None:
+    letter = make_letter(session, "quick", Moderation.AFTER)
+    signatures.move(enter(session, letter, "Seen Later"), State.CONFIRMED)
+    session.flush()
+    assert [row["approved"] for row in exporting.rows(session, letter)] == ["yes", "yes", "no, not looked at yet"]
 
 
 @pytest.mark.parametrize("name", list(exporting.WRITERS))

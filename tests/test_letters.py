@@ -52,7 +52,7 @@ def test_a_translation_is_found_whatever_the_case_of_its_tag(session: Session, l
 
 
 def test_a_closed_letter_takes_no_signatures_but_can_be_read(session: Session, letter: Letter) -> None:
-    letters.move(letter, LetterState.CLOSED)
+    letters.move(session, letter, LetterState.CLOSED)
     assert letters.public(session, "library") is letter
     with pytest.raises(LetterClosed):
         letters.demand_open(letter)
@@ -60,11 +60,13 @@ def test_a_closed_letter_takes_no_signatures_but_can_be_read(session: Session, l
 
 @pytest.mark.parametrize("before", list(LetterState))
 @pytest.mark.parametrize("after", list(LetterState))
-def test_a_letter_moves_only_as_the_table_says(letter: Letter, before: LetterState, after: LetterState) -> None:
+def test_a_letter_moves_only_as_the_table_says(
+    session: Session, letter: Letter, before: LetterState, after: LetterState
+) -> None:
     letter.state = before
     if after in letters.STATES[before]:
-        letters.move(letter, after)
+        letters.move(session, letter, after)
         assert letter.state is after
     else:
         with pytest.raises(MoveRefused):
-            letters.move(letter, after)
+            letters.move(session, letter, after)

@@ -154,8 +154,8 @@ SHOWN = {
     (Display.PUBLIC, Moderation.AFTER): ("confirmed, everybody can read it", "Your name is on the letter now"),
     (Display.RECIPIENTS, Moderation.BEFORE): ("it is not published", "each name before it goes on the list"),
     (Display.RECIPIENTS, Moderation.AFTER): ("it is not published", "It is now on the list"),
-    (Display.COUNTED, Moderation.BEFORE): ("counted, and shown to nobody", "shown to nobody"),
-    (Display.COUNTED, Moderation.AFTER): ("counted, and shown to nobody", "shown to nobody"),
+    (Display.COUNTED, Moderation.BEFORE): ("only those who check the signatures", "your name is not shown"),
+    (Display.COUNTED, Moderation.AFTER): ("only those who check the signatures", "your name is not shown"),
 }
 
 

@@ -94,6 +94,27 @@ def test_undo_leaves_alone_what_somebody_changed_since(
     assert [one.state for one in entries] == [State.REJECTED, State.CONFIRMED, State.CONFIRMED]
 
 
+def test_each_decision_can_be_undone_in_its_turn(
+    session: Session, letter: Letter, ben: Person, entries: list[Signature]
+) -> None:
+    anna = entries[0]
+    for action in (Action.APPROVE, Action.HOLD, Action.REJECT):
+        moderation.decide(session, letter, seen(anna), action, by=ben)
+    states = []
+    for _ in range(3):
+        assert moderation.undo(session, letter, by=ben) == Outcome(1, 0)
+        states.append(anna.state)
+    assert states == [State.HELD, State.APPROVED, State.CONFIRMED]
+
+
+def test_the_reason_of_the_newest_decision_is_shown(
+    session: Session, letter: Letter, ben: Person, entries: list[Signature]
+) -> None:
+    moderation.decide(session, letter, seen(*entries[:2]), Action.HOLD, by=ben, reason="is it her?")
+    moderation.decide(session, letter, seen(entries[1]), Action.REJECT, by=ben, reason="a joke")
+    assert moderation.reasons(session, entries) == {entries[0].id: "is it her?", entries[1].id: "a joke"}
+
+
 @pytest.mark.parametrize(
     "wrong", [lambda e: [], lambda e: seen(e) * 300], ids=["nothing chosen", "more than can be decided at once"]
 )

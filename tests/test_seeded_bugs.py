@@ -27,7 +27,7 @@ BUGS = {
         "letter/web/letters.py",
         "    commit()\n    return redirect",
         "    import threading, time\n    from flask import g\n"
-        "    stack, kept = g.pop('database_stack'), g.pop('database')\n"
+        "    stack, kept = g.pop('stack'), g.pop('writing')\n"
         "    late = lambda: (time.sleep(0.3), kept.commit(), stack.close())\n"
         "    threading.Thread(target=late).start()\n    return redirect",
         "tests/test_killing.py",
@@ -72,7 +72,7 @@ BUGS = {
         "tests/test_moderation.py",
     ),
     "counted people are exported": Bug(
-        "letter/signatures.py",
+        "letter/listing.py",
         "accepted(letter), Signature.display != Display.COUNTED)",
         "accepted(letter))",
         "tests/test_exporting.py",

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from letter import confirmation, letters, signatures
+from letter import confirmation, letters, listing, privacy, signatures
 from letter.errors import AlreadySigned, LetterClosed, MoveRefused
 from letter.models import Base, Display, Evidence, Flag, Letter, LetterState, Moderation, Outbox, Signature, State
 from letter.signatures import MOVES, move
@@ -48,7 +48,7 @@ def letter_files(session: Session) -> list:  # type: ignore[type-arg]
 
 
 def test_a_letter_that_is_not_open_takes_no_signature(session: Session, letter: Letter) -> None:
-    letters.move(letter, LetterState.PAUSED)
+    letters.move(session, letter, LetterState.PAUSED)
     with pytest.raises(LetterClosed):
         sign(session, letter)
 
@@ -63,11 +63,13 @@ def test_signing_does_the_same_work_for_every_address(session: Session, letter: 
     """New, pending, confirmed, withdrawn or blocked: the statements are the same ones."""
     confirmed(session, letter, "Known", "known@example.org")
     withdrawn = confirmed(session, letter, "Gone", "gone@example.org")
-    move(withdrawn, State.WITHDRAWN)
+    privacy.withdraw(session, withdrawn)
     sign(session, letter, email="pending@example.org")
+    privacy.not_me(session, KEYS, sign(session, letter, email="blocked@example.org"))
     session.commit()
     works = []
-    for email in ("new@example.org", "known@example.org", "gone@example.org", "pending@example.org"):
+    for who in ("new", "known", "gone", "pending", "blocked"):
+        email = f"{who}@example.org"
         statements: list[str] = []
         with heard(session, statements):
             sign(session, letter, email=email)
@@ -110,7 +112,7 @@ def test_a_signature_moves_only_as_the_table_says(
 
 
 def test_first_signatories_are_vouched_for_and_keep_their_order(session: Session, letter: Letter) -> None:
-    firsts = signatures.first_signatories(session, letter)
+    firsts = listing.first_signatories(session, letter)
     assert [(one.place, one.name) for one in firsts] == [(1, "Zelda Quist"), (2, "Readers’ Union")]
     assert {(one.state, one.evidence) for one in firsts} == {(State.APPROVED, Evidence.VOUCHED)}
     assert {(one.email_key, one.email_sealed) for one in firsts} == {(None, None)}
@@ -118,10 +120,10 @@ def test_first_signatories_are_vouched_for_and_keep_their_order(session: Session
 
 def test_with_moderation_before_only_approved_names_are_published(session: Session, letter: Letter) -> None:
     waiting = confirmed(session, letter, "Waiting", "w@example.org")
-    assert [one.name for one in signatures.others(session, letter)] == []
+    assert [one.name for one in listing.others(session, letter)] == []
     move(waiting, State.APPROVED)
     session.flush()
-    assert [one.name for one in signatures.others(session, letter)] == ["Waiting"]
+    assert [one.name for one in listing.others(session, letter)] == ["Waiting"]
 
 
 def test_with_moderation_after_confirmed_names_without_an_open_flag_are_published(session: Session) -> None:
@@ -129,15 +131,15 @@ def test_with_moderation_after_confirmed_names_without_an_open_flag_are_publishe
     shown, flagged = (confirmed(session, letter, name, f"{name}@example.org") for name in ("Shown", "Flagged"))
     session.add(Flag(signature_id=flagged.id, kind="hoax", created_at=flagged.created_at))
     session.flush()
-    assert [one.name for one in signatures.others(session, letter)] == [shown.name]
+    assert [one.name for one in listing.others(session, letter)] == [shown.name]
 
 
 @pytest.mark.parametrize("display", [Display.RECIPIENTS, Display.COUNTED])
 def test_who_is_not_public_is_counted_but_not_listed(session: Session, letter: Letter, display: Display) -> None:
     move(confirmed(session, letter, "Quiet", "q@example.org", display), State.APPROVED)
     session.flush()
-    assert signatures.others(session, letter) == []
-    assert signatures.counts(session, letter) == signatures.Counts(confirmed=3, published=2)
+    assert listing.others(session, letter) == []
+    assert listing.counts(session, letter) == listing.Counts(first=2, confirmed=1, published=2)
 
 
 def test_names_sort_as_the_letters_language_does(session: Session) -> None:
@@ -146,7 +148,7 @@ def test_names_sort_as_the_letters_language_does(session: Session) -> None:
     for number, name in enumerate(sorted(wanted)):
         move(confirmed(session, letter, name, f"{number}@example.org"), State.APPROVED)
     session.flush()
-    assert [one.name for one in signatures.others(session, letter)] == wanted
+    assert [one.name for one in listing.others(session, letter)] == wanted
 
 
 def test_pages_of_names_follow_one_another_without_gap_or_double(session: Session, letter: Letter) -> None:
@@ -154,10 +156,19 @@ def test_pages_of_names_follow_one_another_without_gap_or_double(session: Sessio
         move(confirmed(session, letter, f"Same Name {number % 5}", f"{number}@example.org"), State.APPROVED)
     session.flush()
     seen: list[Signature] = []
-    while page := signatures.others(session, letter, after=seen[-1] if seen else None, most=4):
+    while page := listing.others(session, letter, after=place(seen), most=4):
         seen += page
     assert len({one.id for one in seen}) == len(seen) == 25
     assert [one.sort_key for one in seen] == sorted(one.sort_key for one in seen)
+
+
+def place(seen: list[Signature]) -> listing.Cursor | None:
+    return listing.read_cursor(listing.cursor(seen[-1])) if seen else None
+
+
+@pytest.mark.parametrize("nothing", ["'", "’", "’’"])
+def test_a_search_for_nothing_that_can_be_found_finds_nothing(session: Session, letter: Letter, nothing: str) -> None:
+    assert listing.first_signatories(session, letter, nothing) == []
 
 
 @pytest.mark.parametrize("search", ["eliyev", "ƏLIYEV", "leyla al", "Qəzet", "qazet"])
@@ -169,8 +180,8 @@ def test_a_search_finds_a_name_however_it_is_written(session: Session, letter: L
     confirmation.confirm(session, KEYS, signature)
     move(signature, State.APPROVED)
     session.flush()
-    assert [one.name for one in signatures.others(session, letter, search)] == ["Leyla Əliyeva"]
-    assert signatures.others(session, letter, "100%_") == []
+    assert [one.name for one in listing.others(session, letter, search)] == ["Leyla Əliyeva"]
+    assert listing.others(session, letter, "100%_") == []
 
 
 def test_the_database_allows_one_living_signature_for_an_address(session: Session, letter: Letter) -> None:

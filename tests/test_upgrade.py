@@ -97,7 +97,7 @@ def test_an_upgraded_database_does_its_work_and_upgrading_again_changes_nothing(
     before = stored(empty.engine)
     upgrade.run(empty)
     assert stored(empty.engine) == before
-    upgrade.demand(empty)
+    upgrade.demand(empty, KEYS)
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -113,7 +113,7 @@ def test_one_step_down_and_up_again_keeps_what_both_versions_hold(empty: Databas
     high = stored(empty.engine)
     assert within(high, low) == within(full, low)
     upgrade.run(empty)
-    upgrade.demand(empty)
+    upgrade.demand(empty, KEYS)
 
 
 def test_down_to_nothing_and_up_again_makes_the_same_tables_without_a_row(empty: Database):
@@ -133,21 +133,21 @@ def test_down_to_nothing_and_up_again_makes_the_same_tables_without_a_row(empty:
 
 def test_a_database_that_is_not_there_asks_for_init(empty: Database):
     with pytest.raises(NotReady, match="Run `letter init`"):
-        upgrade.demand(empty)
+        upgrade.demand(empty, KEYS)
 
 
 def test_a_database_without_tables_asks_for_an_upgrade(empty: Database):
     with empty.engine.begin() as connection:
         connection.execute(text("CREATE TABLE elsewhere (id INTEGER)"))
     with pytest.raises(NotReady, match="Run `letter upgrade`"):
-        upgrade.demand(empty)
+        upgrade.demand(empty, KEYS)
 
 
 def test_a_database_of_another_version_asks_for_an_upgrade(empty: Database):
     upgrade.run(empty)
     of_version(empty, "0000")
     with pytest.raises(NotReady, match="Run `letter upgrade`"):
-        upgrade.demand(empty)
+        upgrade.demand(empty, KEYS)
 
 
 def test_a_database_of_a_version_that_is_yet_to_come_is_left_alone(empty: Database):

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 import time_machine
 from flask import Flask
+from limits import RateLimitItemPerHour
 from sqlalchemy.orm import Session
 
-from letter import accounts, clock
+from letter import accounts, clock, limits
 from letter.models import Letter, Role
 from tests.conftest import PASSWORD, Browser, employ
 
@@ -43,6 +44,17 @@ def test_ten_attempts_are_enough_even_with_the_right_password(knocking: Browser)
     assert knocking.sign_in("ada@example.org").status_code == 429
     with later(minutes=16):
         assert knocking.sign_in("ada@example.org").status_code == 303
+
+
+def test_a_hundred_attempts_from_anywhere_are_enough_for_an_hour(
+    knocking: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SIGN_INS_PER_PERSON", RateLimitItemPerHour(5, namespace="test"))
+    for number in range(6):
+        networks = {"REMOTE_ADDR": f"192.0.{number}.1"}
+        data = {"email": "ada@example.org", "password": "wrong", **knocking.hidden("/staff/sign-in")}
+        answer = knocking.client.post("/staff/sign-in", data=data, environ_base=networks)
+    assert answer.status_code == 429
 
 
 def test_the_cookie_cannot_be_read_by_scripts_and_stays_on_this_site(knocking: Browser) -> None:

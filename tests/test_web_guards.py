@@ -22,9 +22,9 @@ from tests.conftest import KEYS, Browser, employ, submission, token
 
 OPEN = {
     "static", "machine.alive", "machine.ready", "machine.robots", "letters.index", "letters.show", "letters.sign",
-    "letters.thanks", "signatures.names", "confirmation.ask", "confirmation.confirm", "confirmation.again",
-    "privacy.mine", "privacy.correct", "privacy.display", "privacy.withdraw", "privacy.erase", "privacy.data",
-    "privacy.ask_not_me", "privacy.not_me", "accounts.sign_in", "accounts.enter", "accounts.invitation",
+    "letters.thanks", "listing.names", "confirmation.ask", "confirmation.confirm", "confirmation.again",
+    "privacy.mine", "privacy.correct", "privacy.display", "privacy.updates", "privacy.withdraw", "privacy.erase",
+    "privacy.data", "privacy.ask_not_me", "privacy.not_me", "accounts.sign_in", "accounts.enter", "accounts.invitation",
     "accounts.accept",
 }  # fmt: skip
 ROLES = {
@@ -33,7 +33,7 @@ ROLES = {
     "moderation.queue": Role.MODERATOR,
     "moderation.decide": Role.MODERATOR,
     "moderation.undo": Role.MODERATOR,
-    "moderation.everything": Role.VIEWER,
+    "moderation.everything": Role.MODERATOR,
     "exporting.show": Role.ORGANISER,
     "exporting.download": Role.ORGANISER,
     "settings.show": Role.ORGANISER,

@@ -27,7 +27,7 @@ def test_the_page_shows_addressees_text_sign_off_and_names_in_order(supporter: B
 
 def test_only_open_letters_are_listed(supporter: Browser, session: Session, letter: Letter) -> None:
     assert "Open the library" in supporter.get("/").text
-    letters.move(letter, LetterState.CLOSED)
+    letters.move(session, letter, LetterState.CLOSED)
     session.commit()
     assert "Open the library" not in supporter.get("/").text
 
@@ -122,7 +122,7 @@ def test_a_letter_that_is_not_open_says_so_and_stores_nothing(
     supporter: Browser, session: Session, letter: Letter, state: LetterState
 ) -> None:
     stamp = supporter.hidden("/library")
-    letters.move(letter, state)
+    letters.move(session, letter, state)
     session.commit()
     data = {"name": "Dana", "email": "d@example.org", "display": "public", "kind": "person", **stamp}
     assert supporter.client.post("/library/sign", data=data).status_code == 409

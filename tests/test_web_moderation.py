@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.orm import Session
 
-from letter import confirmation, signatures
+from letter import confirmation, listing, signatures
 from letter.models import Letter, Signature, State
 from tests.conftest import KEYS, Browser, submission
 
@@ -117,6 +117,18 @@ def test_all_signatures_can_be_searched_and_filtered(ben: Browser, session: Sess
     assert "Anna Bell" in held and "Bela Cole" not in held
     found = ben.get("/staff/library/signatures?q=COLE").text
     assert "Bela Cole" in found and "Anna Bell" not in found
+
+
+def test_a_published_name_can_be_taken_off_again(ben: Browser, session: Session, letter: Letter) -> None:
+    """Also a first signatory's, who has no link of their own."""
+    first = value(listing.first_signatories(session, letter)[0])
+    session.rollback()
+    page = "/staff/library/signatures?q=zelda"
+    assert f'value="hold:{first}"' in ben.get(page).text
+    answer = ben.post(QUEUE, {"one": f"hold:{first}", "back": "signatures", "q": "zelda"}, page=page)
+    assert answer.location == "/staff/library/signatures?said=hold&done=1&q=zelda"
+    assert "Zelda Quist" not in ben.get("/library").text
+    assert "Undo" in ben.get(answer.location).text
 
 
 def test_no_page_of_the_desk_shows_an_address(ada: Browser, entries: list[Signature]) -> None:

@@ -61,7 +61,7 @@ def test_the_signer_can_always_leave(
 ) -> None:
     stamp = supporter.hidden(mine)
     if closed:
-        letters.move(signed.letter, LetterState.CLOSED)
+        letters.move(session, signed.letter, LetterState.CLOSED)
         session.commit()
     for _ in range(2):
         assert supporter.client.post(f"{mine}/{way}", data=stamp).status_code == 303
@@ -69,6 +69,15 @@ def test_the_signer_can_always_leave(
     assert supporter.get(mine).status_code == 410
     session.refresh(signed)
     assert (signed.state, bool(signed.name)) == (State.WITHDRAWN, way == "withdraw")
+
+
+def test_who_withdrew_can_still_have_everything_erased(
+    supporter: Browser, session: Session, signed: Signature, mine: str
+) -> None:
+    supporter.post(f"{mine}/withdraw", page=mine)
+    assert supporter.post(f"{mine}/erase", page=mine).status_code == 303
+    session.refresh(signed)
+    assert signed.name == ""
 
 
 def test_the_data_is_handed_over_as_a_file(supporter: Browser, mine: str) -> None:

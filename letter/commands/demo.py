@@ -28,6 +28,7 @@ ORGANISER, MODERATOR = "ada@example.org", "ben@example.org"
 def demo(port: int | None) -> None:
     """Try everything with an invented letter; nothing is kept."""
     port = port or serving.free_port(DEFAULT_PORT)
+    serving.demand_free("127.0.0.1", port)
     for name in [name for name in os.environ if name.startswith("LETTER_")]:
         del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="letter-demo-") as folder:
@@ -50,7 +51,7 @@ def fill(session: Session, keys: Keys) -> str:
     body, sign_off, first_line = importing.split_letter(text, SIGN_OFF)
     letter = letters.create(session, body=body, sign_off=sign_off, **about)
     signatures.vouch(session, letter, importing.read_entries(text, first_line), "invented for the demo")
-    letters.move(letter, LetterState.OPEN)
+    letters.move(session, letter, LetterState.OPEN)
     for number, supporter in enumerate(json.loads((CONTENT / "supporters.json").read_text("utf-8")), 1):
         _sign(session, keys, letter, f"s{number}@example.org", supporter)
     return letter.slug
@@ -75,6 +76,7 @@ def _sign(session: Session, keys: Keys, letter: Letter, email: str, supporter: d
     signatures.move(signature, State.CONFIRMED)
     signature.evidence, signature.email_sealed = Evidence.MAIL, None
     signature.confirmed_at = clock.now() - timedelta(minutes=supporter["minutes_ago"])
+    signature.created_at = signature.confirmed_at - timedelta(minutes=4)
     if to is not State.CONFIRMED:
         signatures.move(signature, to)
     session.execute(delete(Outbox).where(Outbox.signature_id == signature.id))

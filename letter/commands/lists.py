@@ -55,6 +55,7 @@ def new(
     if signatories_after:
         body, sign_off, first_line = importing.split_letter(text, signatories_after)
         entries = _entries(text, first_line)
+    letters.refuse_bad(slug, title=title, language=language, body=body)
     if not _is_wanted(entries, f"Make the letter “{title}” with {_count(entries)}?", yes, dry_run, as_json):
         return
     with instance() as (settings, database), database.writing() as session:
@@ -71,7 +72,7 @@ def new(
         if entries:
             signatures.vouch(session, letter, entries, NOTE)
         if is_open:
-            letters.move(letter, LetterState.OPEN)
+            letters.move(session, letter, LetterState.OPEN)
         session.commit()
     click.echo(f"{'Open' if is_open else 'Stored as a draft'}, with {_count(entries)}: {settings.base_url}/{slug}")
 

@@ -14,7 +14,7 @@ def instance() -> Iterator[tuple[Settings, Database]]:
     settings = config.load()
     database = Database(settings.database_url)
     try:
-        upgrade.demand(database)
+        upgrade.demand(database, settings.keys)
         yield settings, database
     finally:
         database.close()

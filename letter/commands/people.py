@@ -40,6 +40,18 @@ def invite(email: str) -> None:
     _print_link(Links(settings).invitation(secret))
 
 
+@person.command()
+@click.argument("email")
+@click.option("--undo", is_flag=True, help="Let this person in again.")
+def disable(email: str, undo: bool) -> None:
+    """Shut somebody out at once, on every letter."""
+    with instance() as (_, database), database.writing() as session:
+        act = accounts.enable if undo else accounts.disable
+        act(session, accounts.find(session, email))
+        session.commit()
+    click.echo(f"{email} {'can sign in again' if undo else 'is shut out'}.")
+
+
 @person.command("list")
 def list_people() -> None:
     """List who works here, with their roles."""
@@ -48,7 +60,8 @@ def list_people() -> None:
             roles = session.scalars(select(Membership).where(Membership.person_id == someone.id)).all()
             slugs = {letter.id: letter.slug for letter in letters.everything(session)}
             said = [f"{one.role} of {slugs[one.letter_id] if one.letter_id else 'every letter'}" for one in roles]
-            click.echo(f"{someone.email}: {', '.join(said)}")
+            shut_out = " (shut out)" if someone.disabled_at else ""
+            click.echo(f"{someone.email}: {', '.join(said)}{shut_out}")
 
 
 def _print_link(link: str) -> None:

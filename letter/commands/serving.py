@@ -1,11 +1,13 @@
 """`serve` and `work`: the web pages and the mail worker."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import click
 from granian import Granian
@@ -21,6 +23,7 @@ from letter.mail.worker import Worker
 THREADS = 8
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - to recognise, not to listen on
 SECONDS_TO_STOP = 20
+SECONDS_TO_RESTART = 1.0
 PARENT_CHECK_SECONDS = 1.0
 
 
@@ -37,17 +40,19 @@ def serve(host: str, port: int, processes: int, no_work: bool) -> None:
 def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
     """Serve until a signal to stop. Raise Refusal if the port is taken or the instance is half set."""
     url = "" if config.is_said(os.environ, "base_url") else _url(host, port)
+    if url and host in EVERYWHERE:
+        raise config.BadSetting("LETTER_BASE_URL is missing: a service that others reach must know its own address.")
     settings = config.load({**os.environ, "LETTER_BASE_URL": url} if url else os.environ)
     smtp.check(settings)
     messages.sender(settings)
     with instance():
-        _demand_free(host, port)
+        demand_free(host, port)
     if url:
         os.environ["LETTER_BASE_URL"] = url  # for the processes that start here
         config.remember(settings.instance, url)  # for the commands that are run beside them
     click.echo(f"Letter is at {settings.base_url}", err=True)
-    worker = _start_worker() if work else None
-    try:
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # a closed terminal
+    with _worker_beside() if work else contextlib.nullcontext():
         Granian(
             "letter.app:from_environment",
             address=host,
@@ -59,18 +64,41 @@ def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
             websockets=False,
             log_level=LogLevels.error,
         ).serve()
+
+
+@contextlib.contextmanager
+def _worker_beside() -> Iterator[None]:
+    """Keep a mail worker running: one that dies is replaced, since nobody would notice that no mail goes out."""
+    command = [sys.executable, "-m", "letter", "work", "--parent", str(os.getpid())]
+    ending = threading.Event()
+    running: list[subprocess.Popen[bytes]] = []
+
+    def keep() -> None:
+        while not ending.is_set():
+            running[:] = [subprocess.Popen(command)]  # noqa: S603 - our own
+            code = running[0].wait()
+            if not ending.wait(SECONDS_TO_RESTART):
+                click.echo(f"The mail worker ended with {code}; starting another.", err=True)
+
+    keeper = threading.Thread(target=keep, daemon=True)
+    keeper.start()
+    try:
+        yield
     finally:
-        if worker:
+        ending.set()
+        for worker in running:
             worker.terminate()
-            worker.wait(SECONDS_TO_STOP)
+        keeper.join(SECONDS_TO_STOP)
+        for worker in running:
+            worker.kill()
 
 
 def _url(host: str, port: int) -> str:
-    local = "127.0.0.1" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
-    return f"http://{local}:{port}"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _demand_free(host: str, port: int) -> None:
+def demand_free(host: str, port: int) -> None:
+    """Raise Refusal if something else listens there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -78,10 +106,6 @@ def _demand_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise Refusal(f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another --port.") from None
-
-
-def _start_worker() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "letter", "work", "--parent", str(os.getpid())])  # noqa: S603 - ours
 
 
 @click.command()

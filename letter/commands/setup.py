@@ -7,17 +7,16 @@ from pathlib import Path
 
 import click
 from cryptography.fernet import Fernet
-from sqlalchemy import select, text
+from sqlalchemy import text
 
-from letter import audit, config, db, names, upgrade
+from letter import about, audit, config, db, names, outbox, upgrade
 from letter.commands.opening import instance
 from letter.config import KEY_NAMES, BadSetting
 from letter.db import Database
-from letter.errors import Refusal
+from letter.errors import NotReady, Refusal
 from letter.mail import messages, smtp
-from letter.models import About
+from letter.sealing import Keys, fingerprint
 
-COLLATION = "collation"
 TOML_HEAD = """\
 # Settings of this instance. Each may also come from the environment, as LETTER_BASE_URL and so on, which goes first.
 # base_url = "https://letter.example.org"
@@ -50,10 +49,16 @@ def make(environ: Mapping[str, str]) -> list[Path]:
         ]
     except OSError as error:
         raise Refusal(f"{error.filename} cannot be written: {error.strerror}.") from None
-    database = Database(config.load(environ).database_url)
+    settings = config.load(environ)
+    database = Database(settings.database_url)
     if database.file and not database.file.exists():
         made.append(database.file)
-    _upgrade(database)
+    try:
+        _upgrade(database, settings.keys)
+    except NotReady:
+        if keys in made:
+            keys.unlink()  # new keys are of no use to this database; the old ones have to come back
+        raise
     return made
 
 
@@ -74,18 +79,20 @@ def _new(path: Path, content: str) -> bool:
 @click.command("upgrade")
 def upgrade_command() -> None:
     """Bring the database to this program's version."""
-    database = Database(config.load().database_url)
+    settings = config.load()
+    database = Database(settings.database_url)
     before = upgrade.current(database)
-    _upgrade(database)
+    _upgrade(database, settings.keys)
     after = upgrade.current(database)
     click.echo(f"The database is at version {after}." if before == after else f"Upgraded from {before} to {after}.")
 
 
-def _upgrade(database: Database) -> None:
+def _upgrade(database: Database, keys: Keys) -> None:
     upgrade.run(database)
     with database.writing() as session:
-        if session.scalar(select(About.id).where(About.name == COLLATION)) is None:
-            session.add(About(name=COLLATION, value=names.version()))
+        about.note_once(session, about.COLLATION, names.version())
+        if not about.note_once(session, about.KEYS, fingerprint(keys)):
+            raise NotReady(upgrade.OTHER_KEYS)
         session.commit()
     database.close()
 
@@ -105,17 +112,19 @@ def check() -> None:
 def _findings(settings: config.Settings, database: Database) -> Iterator[tuple[bool, str]]:
     yield True, f"instance {settings.instance}, reached at {settings.base_url}"
     yield _about_mail(settings)
-    keys = config.keys_file(os.environ, settings.instance)
-    if keys.exists():
-        private = not stat.S_IMODE(keys.stat().st_mode) & 0o077
-        yield private, f"{keys} {'is private' if private else 'can be read by others: chmod 600'}"
+    for file in (config.keys_file(os.environ, settings.instance), database.file):
+        if file and file.exists():
+            private = not stat.S_IMODE(file.stat().st_mode) & 0o077
+            yield private, f"{file} {'is private' if private else 'can be read by others: chmod 600'}"
     yield True, f"database at version {upgrade.newest()}"
     if database.is_sqlite:
         yield from _about_sqlite(database)
     with database.reading() as session:
+        late = outbox.how_many_late(session)
+        yield not late, f"{late or 'no'} mails have waited for more than ten minutes"
         broken = audit.first_broken(session)
         yield broken is None, "audit chain is whole" if broken is None else f"audit chain breaks at row {broken}"
-        stored = session.scalar(select(About.value).where(About.name == COLLATION))
+        stored = about.stored(session, about.COLLATION)
         same = stored == names.version()
         yield same, f"names are sorted by ICU {names.version()}{'' if same else f', but were stored with {stored}'}"
 

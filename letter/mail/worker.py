@@ -187,6 +187,7 @@ class Worker:
             with self._database.writing() as session:
                 task(session)
                 session.commit()
+        self._database.tidy()
         self._cleaned_at = clock.now()
 
 

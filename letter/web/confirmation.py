@@ -5,11 +5,10 @@ from flask.typing import ResponseReturnValue
 
 from letter import confirmation, tokens
 from letter.errors import AlreadySigned, LinkExpired
-from letter.models import Signature
 from letter.tokens import Purpose
 from letter.web.forms import PublicForm
 from letter.web.guards import open_to_all
-from letter.web.request import commit, database, keys
+from letter.web.request import commit, keys, let_go, reading, writing
 
 pages = Blueprint("confirmation", __name__)
 
@@ -18,13 +17,13 @@ pages = Blueprint("confirmation", __name__)
 @open_to_all
 def ask(token: str) -> ResponseReturnValue:
     """Show what will be signed, and the button. Nothing is written, however often mail scanners come by."""
-    signature = confirmation.find(database(), keys(), token)
+    signature = confirmation.find(reading(), keys(), token)
     if confirmation.is_done(signature):
-        return _done(signature)
+        return _done(token)
     try:
         confirmation.demand_fresh(signature)
     except LinkExpired:
-        return _expired(signature, token)
+        return _expired(token)
     return render_template("confirmation/ask.html", signature=signature, token=token, form=PublicForm())
 
 
@@ -32,42 +31,49 @@ def ask(token: str) -> ResponseReturnValue:
 @open_to_all
 def confirm(token: str) -> ResponseReturnValue:
     """Confirm; a second time shows the same page."""
-    session = database()
-    signature = confirmation.find(session, keys(), token)
+    session = writing()
     try:
-        confirmation.confirm(session, keys(), signature)
+        is_first = confirmation.confirm(session, keys(), confirmation.find(session, keys(), token))
     except LinkExpired:
-        return _expired(signature, token)
+        let_go()
+        return _expired(token)
     except AlreadySigned:
-        confirmation.send_own_link(session, keys(), signature)
-        commit()
+        let_go()
+        signature = confirmation.find(reading(), keys(), token)
         return render_template("confirmation/already.html", letter=signature.letter, text=signature.text)
     commit()
-    return _done(signature)
+    return _done(token, is_first=is_first)
 
 
 @pages.post("/confirm/<token>/again")
 @open_to_all
 def again(token: str) -> ResponseReturnValue:
     """Send a new link in place of one that expired."""
-    session = database()
+    session = writing()
     signature = confirmation.find(session, keys(), token)
+    slug = signature.letter.slug
     try:
         confirmation.renew(session, keys(), signature)
     except LinkExpired:
-        return _expired(signature, token)
+        let_go()
+        return _expired(token)
     commit()
-    return redirect(url_for("letters.thanks", slug=signature.letter.slug), 303)
+    return redirect(url_for("letters.thanks", slug=slug), 303)
 
 
-def _done(signature: Signature) -> ResponseReturnValue:
-    mine = tokens.write(keys().secret, Purpose.MINE, signature.uid)
+def _done(token: str, *, is_first: bool = False) -> ResponseReturnValue:
+    """Say that it is done. Only who has just pressed the button is led on to the signer's page: the link to that is
+    in the second mail, and the first one must not open it for ever.
+    """
+    signature = confirmation.find(reading(), keys(), token)
+    mine = tokens.write(keys().secret, Purpose.MINE, signature.uid) if is_first else None
     return render_template(
         "confirmation/done.html", signature=signature, letter=signature.letter, text=signature.text, mine=mine
     )
 
 
-def _expired(signature: Signature, token: str) -> ResponseReturnValue:
+def _expired(token: str) -> ResponseReturnValue:
+    signature = confirmation.find(reading(), keys(), token)
     page = render_template(
         "confirmation/expired.html",
         signature=signature,

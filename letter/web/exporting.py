@@ -9,7 +9,7 @@ from letter import exporting, letters
 from letter.models import Role
 from letter.text import clean
 from letter.web.guards import for_role, letter, person
-from letter.web.request import commit, database, instance
+from letter.web.request import commit, instance, reading, writing
 
 pages = Blueprint("exporting", __name__, url_prefix="/staff")
 
@@ -19,7 +19,7 @@ pages = Blueprint("exporting", __name__, url_prefix="/staff")
 def show(slug: str) -> ResponseReturnValue:
     """Say what an export holds, and offer the formats."""
     return render_template(
-        "exporting/show.html", letter=letter(), rows=exporting.how_many(database(), letter()), formats=exporting.WRITERS
+        "exporting/show.html", letter=letter(), rows=exporting.how_many(reading(), letter()), formats=exporting.WRITERS
     )
 
 
@@ -29,7 +29,7 @@ def download(slug: str) -> ResponseReturnValue:
     """Record the export, then stream it."""
     name = clean(request.form.get("format", ""))
     writer = exporting.writer(name)
-    exporting.note(database(), letter(), name, by=person())
+    exporting.note(writing(), letter(), name, by=person())
     commit()
     stored = instance().database
 

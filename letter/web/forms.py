@@ -20,9 +20,9 @@ STAMP_DAYS = 7
 DAY = 24 * 60 * 60
 HOUR = 60 * 60
 DISPLAYS = [
-    SelectChoice(Display.PUBLIC.value, "Show my name on this page"),
+    SelectChoice(Display.PUBLIC.value, "Show my name under the letter"),
     SelectChoice(Display.RECIPIENTS.value, "Only the letter’s recipients see my name"),
-    SelectChoice(Display.COUNTED.value, "Nobody sees my name; I am only counted"),
+    SelectChoice(Display.COUNTED.value, "Only count me; nobody sees my name but those who check the signatures"),
 ]
 
 
@@ -35,9 +35,7 @@ class HourlySigner(TimestampSigner):
 
 
 def _signer() -> TimestampSigner:
-    signer = tokens.stamper(settings().keys.secret, "form")
-    signer.__class__ = HourlySigner
-    return signer
+    return tokens.stamper(settings().keys.secret, "form", HourlySigner)
 
 
 def new_stamp() -> str:
@@ -115,13 +113,12 @@ class Readable:
 
 
 class NoLink:
-    """Refuses web addresses: what is typed here reaches a mailbox that may be a stranger's."""
+    """Refuses web and mail addresses: what is typed here reaches a mailbox that may be a stranger's, and the public."""
 
     def __call__(self, form: Any, field: Field) -> None:
         """Raise ValidationError with a sentence."""
-        typed = (field.data or "").casefold()
-        if "://" in typed or "www." in typed:
-            raise ValidationError("Please leave web addresses out; a name says enough.")
+        if text.has_link(field.data or ""):
+            raise ValidationError("Please leave web and e-mail addresses out of this line.")
 
 
 class NamedForm(PublicForm):

@@ -13,7 +13,7 @@ from letter import accounts, letters, tokens
 from letter.errors import Forbidden, SignInNeeded, StaleForm
 from letter.models import Letter, Person, Role, StaffSession
 from letter.web import forms
-from letter.web.request import database, keys, settings
+from letter.web.request import SAFE, keys, read_form, reading, settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 CSRF_FIELD = "csrf_token"
@@ -71,6 +71,8 @@ def check() -> None:
     endpoint = request.endpoint
     if endpoint is None:
         return
+    if request.method not in SAFE:
+        read_form()
     who = opened(endpoint)
     if who == "all":
         _check_public(endpoint)
@@ -97,8 +99,8 @@ def _check_staff(who: str | Role) -> None:
         except ValidationError:
             raise StaleForm from None
     if isinstance(who, Role):
-        g.letter = letters.by_slug(database(), (request.view_args or {})["slug"])
-        g.role = accounts.demand(database(), person(), g.letter, who)
+        g.letter = letters.by_slug(reading(), (request.view_args or {})["slug"])
+        g.role = accounts.demand(reading(), person(), g.letter, who)
 
 
 def _staff_session() -> StaffSession:
@@ -108,7 +110,7 @@ def _staff_session() -> StaffSession:
         key, stamped_at = signer.unsign(stamped, max_age=accounts.IDLE_SECONDS, return_timestamp=True)
     except BadData:
         raise SignInNeeded from None
-    found = accounts.session_of(database(), key.decode())
+    found = accounts.session_of(reading(), key.decode())
     if found is None:
         raise SignInNeeded
     g.cookie_key, g.cookie_stamped_at = key.decode(), stamped_at.timestamp()

@@ -6,12 +6,12 @@ from wtforms import BooleanField, HiddenField, RadioField, ValidationError
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
-from letter import addresses, letters, signatures
+from letter import addresses, letters, listing, signatures
 from letter.errors import BadInput, LetterClosed, NotFound
 from letter.models import Display, Kind, Letter
 from letter.web.forms import DISPLAYS, LineField, NamedForm
 from letter.web.guards import keeps_what_was_typed, open_to_all
-from letter.web.request import commit, database, keys
+from letter.web.request import commit, keys, reading, writing
 
 pages = Blueprint("letters", __name__)
 
@@ -71,8 +71,8 @@ class SignForm(NamedForm):
 @open_to_all
 def index() -> ResponseReturnValue:
     """List the letters that take signatures."""
-    session = database()
-    listed = [(one, letters.text_in(one), signatures.counts(session, one)) for one in letters.open_ones(session)]
+    session = reading()
+    listed = [(one, letters.text_in(one), listing.counts(session, one)) for one in letters.open_ones(session)]
     return render_template("letters/index.html", listed=listed)
 
 
@@ -81,7 +81,7 @@ def index() -> ResponseReturnValue:
 @open_to_all
 def show(slug: str, language: str | None = None) -> ResponseReturnValue:
     """Show a letter in one language, with its first names and the form."""
-    letter = letters.public(database(), slug)
+    letter = letters.public(reading(), slug)
     text = letters.text_in(letter, language)
     return _page(letter, SignForm(formdata=None, language=text.language)), 200
 
@@ -91,13 +91,13 @@ def show(slug: str, language: str | None = None) -> ResponseReturnValue:
 @keeps_what_was_typed
 def sign(slug: str) -> ResponseReturnValue:
     """Take a signature: one transaction with its mail, and the same answer for every address."""
-    session = database()
-    letter = letters.public(session, slug)
+    letter = letters.public(reading(), slug)
     letters.demand_open(letter)
     form = SignForm(letter=letter)
     if not form.validate():
         return _page(letter, form), 422
-    signatures.sign(session, keys(), letter, form.submission())
+    session = writing()  # from here to the commit the lock is held, and nothing is done but what needs it
+    signatures.sign(session, keys(), letters.public(session, slug), form.submission())
     commit()
     return redirect(url_for("letters.thanks", slug=slug), 303)
 
@@ -106,7 +106,7 @@ def sign(slug: str) -> ResponseReturnValue:
 @open_to_all
 def thanks(slug: str) -> ResponseReturnValue:
     """Say what to do next."""
-    letter = letters.public(database(), slug)
+    letter = letters.public(reading(), slug)
     return render_template(
         "letters/thanks.html", letter=letter, text=letters.text_in(letter), link_days=signatures.LINK_DAYS
     )
@@ -121,12 +121,12 @@ def _is_open(letter: Letter) -> bool:
 
 
 def _page(letter: Letter, form: SignForm) -> str:
-    session = database()
+    session = reading()
     try:
         text = letters.text_in(letter, form.language.data)
     except NotFound:  # somebody made the hidden field up
         text = letters.text_in(letter)
-    others = signatures.others(session, letter, most=NAMES_ON_PAGE + 1)
+    others = listing.others(session, letter, most=NAMES_ON_PAGE + 1)
     return render_template(
         "letters/show.html",
         letter=letter,
@@ -134,8 +134,8 @@ def _page(letter: Letter, form: SignForm) -> str:
         languages=letters.languages(letter),
         form=form,
         is_open=_is_open(letter),
-        counts=signatures.counts(session, letter),
-        first=signatures.first_signatories(session, letter),
+        counts=listing.counts(session, letter),
+        first=listing.first_signatories(session, letter),
         others=others[:NAMES_ON_PAGE],
         has_more=len(others) > NAMES_ON_PAGE,
     )

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
 from letter.web.guards import open_to_all
-from letter.web.request import database
+from letter.web.request import reading
 
 pages = Blueprint("machine", __name__)
 
@@ -23,7 +23,7 @@ def alive() -> ResponseReturnValue:
 @open_to_all
 def ready() -> ResponseReturnValue:
     """Answer if the database does."""
-    database().execute(text("SELECT 1 FROM letter LIMIT 1"))
+    reading().execute(text("SELECT 1 FROM letter LIMIT 1"))
     return Response("ok\n", mimetype="text/plain")
 
 

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.json import dumps
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 from wtforms import RadioField
 
 from letter import confirmation, privacy
@@ -10,7 +11,7 @@ from letter.models import LIVING_STATES, Display, Signature
 from letter.tokens import Purpose
 from letter.web.forms import DISPLAYS, NamedForm, PublicForm
 from letter.web.guards import keeps_what_was_typed, open_to_all
-from letter.web.request import commit, database, keys
+from letter.web.request import commit, keys, reading, writing
 
 pages = Blueprint("privacy", __name__)
 
@@ -25,8 +26,8 @@ class DisplayForm(PublicForm):
     display = RadioField("Who may see your name?", choices=DISPLAYS)
 
 
-def _find(token: str) -> Signature:
-    return confirmation.find(database(), keys(), token, Purpose.MINE)
+def _find(session: Session, token: str) -> Signature:
+    return confirmation.find(session, keys(), token, Purpose.MINE)
 
 
 def _back(token: str, said: str) -> ResponseReturnValue:
@@ -37,7 +38,7 @@ def _back(token: str, said: str) -> ResponseReturnValue:
 @open_to_all
 def mine(token: str) -> ResponseReturnValue:
     """Show the signature to its signer."""
-    return _page(_find(token), token)
+    return _page(_find(reading(), token), token)
 
 
 def _page(
@@ -49,7 +50,7 @@ def _page(
     status: int = 200,
 ) -> ResponseReturnValue:
     if signature.state not in LIVING_STATES:
-        return render_template("privacy/gone.html", signature=signature, letter=signature.letter), 410
+        return render_template("privacy/gone.html", signature=signature, letter=signature.letter, token=token), 410
     page = render_template(
         "privacy/mine.html",
         signature=signature,
@@ -68,11 +69,11 @@ def _page(
 @keeps_what_was_typed
 def correct(token: str) -> ResponseReturnValue:
     """Correct name and affiliation."""
-    signature = _find(token)
+    signature = _find(reading(), token)
     form = CorrectForm(letter=signature.letter)
     if not form.validate():
         return _page(signature, token, form=form, status=422)
-    changed = privacy.correct(signature, form.name.data or "", form.affiliation.data or "")
+    changed = privacy.correct(_find(writing(), token), form.name.data or "", form.affiliation.data or "")
     commit()
     return _back(token, "corrected" if changed else "same")
 
@@ -81,20 +82,28 @@ def correct(token: str) -> ResponseReturnValue:
 @open_to_all
 def display(token: str) -> ResponseReturnValue:
     """Change who may see the name."""
-    signature = _find(token)
     form = DisplayForm()
     if not form.validate():
-        return _page(signature, token, display=form, status=422)
-    privacy.show_to(signature, Display(form.display.data))
+        return _page(_find(reading(), token), token, display=form, status=422)
+    privacy.show_to(_find(writing(), token), Display(form.display.data))
     commit()
     return _back(token, "display")
+
+
+@pages.post("/mine/<token>/updates")
+@open_to_all
+def updates(token: str) -> ResponseReturnValue:
+    """End the mails about what happens with the letter; the signature stays."""
+    privacy.stop_updates(_find(writing(), token))
+    commit()
+    return _back(token, "updates")
 
 
 @pages.post("/mine/<token>/withdraw")
 @open_to_all
 def withdraw(token: str) -> ResponseReturnValue:
     """Take the signature off the letter."""
-    privacy.withdraw(database(), _find(token))
+    privacy.withdraw(writing(), _find(writing(), token))
     commit()
     return _back(token, "withdrawn")
 
@@ -103,7 +112,7 @@ def withdraw(token: str) -> ResponseReturnValue:
 @open_to_all
 def erase(token: str) -> ResponseReturnValue:
     """Withdraw, and leave nothing of the person."""
-    privacy.erase(database(), _find(token))
+    privacy.erase(writing(), _find(writing(), token))
     commit()
     return _back(token, "erased")
 
@@ -112,7 +121,7 @@ def erase(token: str) -> ResponseReturnValue:
 @open_to_all
 def data(token: str) -> ResponseReturnValue:
     """Hand over everything that is stored about the signature."""
-    content = dumps(privacy.my_data(_find(token)), ensure_ascii=False, indent=2)
+    content = dumps(privacy.my_data(_find(reading(), token)), ensure_ascii=False, indent=2)
     return Response(
         content, mimetype="application/json", headers={"Content-Disposition": "attachment; filename=my-signature.json"}
     )
@@ -122,7 +131,8 @@ def data(token: str) -> ResponseReturnValue:
 @open_to_all
 def ask_not_me(token: str) -> ResponseReturnValue:
     """Ask before ending mails to an address."""
-    signature = confirmation.find(database(), keys(), token, Purpose.NOT_ME)
+    signature = confirmation.find(reading(), keys(), token, Purpose.NOT_ME)
+    privacy.demand_known(signature)
     return render_template("privacy/not_me.html", signature=signature, token=token, form=PublicForm())
 
 
@@ -130,7 +140,7 @@ def ask_not_me(token: str) -> ResponseReturnValue:
 @open_to_all
 def not_me(token: str) -> ResponseReturnValue:
     """Withdraw a forged signature and never write to its address again."""
-    signature = confirmation.find(database(), keys(), token, Purpose.NOT_ME)
-    privacy.not_me(database(), keys(), signature)
+    session = writing()
+    is_everywhere = privacy.not_me(session, keys(), confirmation.find(session, keys(), token, Purpose.NOT_ME))
     commit()
-    return render_template("privacy/not_me_done.html", letter=signature.letter)
+    return render_template("privacy/not_me_done.html", is_everywhere=is_everywhere)

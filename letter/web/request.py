@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from letter.config import Settings
 from letter.db import Database
-from letter.links import Links
 from letter.sealing import Keys
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ class Instance:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings = settings
         self.database = database
-        self.links = Links(settings)
 
 
 def instance() -> Instance:
@@ -43,25 +41,49 @@ def keys() -> Keys:
     return settings().keys
 
 
-def database() -> Session:
-    """Return this request's session: one that cannot write for GET and HEAD, one that holds the lock for POST."""
-    if "database" not in g:
-        is_safe = request.method in SAFE
-        if not is_safe:
-            _ = request.form  # all of it has to be here before the lock is taken: one slow sender would stop everybody
-        stack = g.database_stack = ExitStack()
-        open_session = instance().database.reading if is_safe else instance().database.writing
-        g.database = stack.enter_context(open_session())
-    return cast(Session, g.database)
+def reading() -> Session:
+    """Return this request's session for looking; nothing can be written through it."""
+    if "reading" not in g:
+        g.reading = _stack().enter_context(instance().database.reading())
+    return cast(Session, g.reading)
+
+
+def writing() -> Session:
+    """Return this request's session for changing, which holds the lock from its first statement on. Not for a GET."""
+    if request.method in SAFE:
+        raise AssertionError(f"{request.endpoint} writes on {request.method}")
+    if "writing" not in g:
+        g.writing = _stack().enter_context(instance().database.writing())
+    return cast(Session, g.writing)
+
+
+def let_go() -> None:
+    """Take back what was not committed, and give the lock to others before a page is rendered."""
+    if "writing" in g:
+        g.writing.rollback()
 
 
 def commit() -> None:
-    """Make what this request did durable; the answer goes out after it."""
-    database().commit()
+    """Make what this request did durable; the answer goes out after it, and what is read from now on knows of it."""
+    writing().commit()
+    if "reading" in g:
+        g.reading.rollback()
+
+
+def _stack() -> ExitStack:
+    if "stack" not in g:
+        g.stack = ExitStack()
+    return cast(ExitStack, g.stack)
+
+
+def read_form() -> None:
+    """Wait until all of the form is here; before that no lock may be taken, or one slow sender would stop everybody."""
+    _ = request.form
+    request.stream.read(1)  # Werkzeug cuts a body of unsaid length at the limit; reading on raises its 413
 
 
 def _close(_error: BaseException | None) -> None:
-    stack = g.pop("database_stack", None)
+    stack = g.pop("stack", None)
     if stack:
         stack.close()
 

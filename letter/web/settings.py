@@ -5,11 +5,11 @@ from typing import TypeVar
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from letter import audit, letters
+from letter import letters
 from letter.errors import BadInput
 from letter.models import LetterState, Moderation, Role
 from letter.web.guards import for_role, letter, person
-from letter.web.request import commit, database
+from letter.web.request import commit, writing
 
 Choice = TypeVar("Choice", LetterState, Moderation)
 
@@ -34,16 +34,12 @@ def show(slug: str) -> ResponseReturnValue:
 @for_role(Role.ORGANISER)
 def change(slug: str) -> ResponseReturnValue:
     """Change the letter's state or its moderation, whichever button was pressed."""
+    session = writing()
+    changed = letters.by_slug(session, slug)
     if wanted := request.form.get("state"):
-        before, after = letter().state.value, _read(LetterState, wanted)
-        letters.move(letter(), after)
-        audit.note(database(), "letter.state", letter().uid, by=person(), letter=letter(), before=before, after=after)
+        letters.move(session, changed, _read(LetterState, wanted), by=person())
     else:
-        kind = _read(Moderation, request.form.get("moderation", ""))
-        before, letter().moderation = letter().moderation.value, kind
-        audit.note(
-            database(), "letter.moderation", letter().uid, by=person(), letter=letter(), before=before, after=kind
-        )
+        letters.moderate(session, changed, _read(Moderation, request.form.get("moderation", "")), by=person())
     commit()
     return redirect(url_for("settings.show", slug=slug, said="saved"), 303)
 

@@ -73,7 +73,6 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("ends_at", Moment(), nullable=False),
         sa.Column("id", Id, nullable=False),
-        sa.CheckConstraint("count >= 0", name=op.f("ck_limit_count")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_limit")),
         sa.UniqueConstraint("name", name=op.f("uq_limit_name")),
     )
@@ -255,7 +254,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_signature_email_key", "signature", ["email_key"], unique=False)
     op.create_index("ix_signature_expiry", "signature", ["state", "expires_at"], unique=False)
-    op.create_index("ix_signature_list", "signature", ["letter_id", "state", "display", "sort_key", "id"], unique=False)
+    op.create_index(
+        "ix_signature_list", "signature", ["letter_id", "state", "display", "sort_key", "uid"], unique=False
+    )
     op.create_index("ix_signature_queue", "signature", ["letter_id", "state", "confirmed_at", "id"], unique=False)
     op.create_index(
         "uq_signature_living",
@@ -272,6 +273,7 @@ def upgrade() -> None:
         sa.Column("signature_id", Id, nullable=False),
         sa.Column("before", sa.String(length=20), nullable=True),
         sa.Column("after", sa.String(length=20), nullable=False),
+        sa.Column("found_version", sa.Integer(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("id", Id, nullable=False),
         sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_batch_step_batch_id"), ondelete="CASCADE"),

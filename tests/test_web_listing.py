@@ -5,14 +5,14 @@ import re
 import pytest
 from sqlalchemy.orm import Session
 
-from letter import confirmation, signatures
+from letter import confirmation, listing, signatures
 from letter.models import Letter, State
 from tests.conftest import KEYS, Browser, make_letter, submission
 
 
 @pytest.fixture
 def many(session: Session, letter: Letter, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(signatures, "PAGE", 5)
+    monkeypatch.setattr(listing, "PAGE", 5)
     names = [f"Person {chr(65 + number)}" for number in range(12)]
     for number, name in enumerate(names):
         signature = signatures.sign(session, KEYS, letter, submission(name, f"{number}@example.org"))

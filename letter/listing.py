@@ -1,0 +1,117 @@
+"""Which signatures are shown, counted and handed over, and in what order."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, tuple_
+from sqlalchemy.orm import Session, contains_eager
+
+from letter import names
+from letter.models import Display, Flag, Letter, Moderation, Signature, State
+from letter.text import clean
+
+PAGE = 200
+SEARCH_LENGTH = 80
+STANDING = (State.CONFIRMED, State.HELD, State.APPROVED)
+
+
+def accepted(letter: Letter) -> ColumnElement[bool]:
+    """Return the condition for signatures that count as verified on `letter`: what its moderation asks for."""
+    approved = Signature.state == State.APPROVED
+    if letter.moderation is Moderation.BEFORE:
+        return and_(Signature.letter_id == letter.id, approved)
+    open_flag = exists().where(Flag.signature_id == Signature.id, Flag.resolution.is_(None))
+    unflagged = and_(Signature.state == State.CONFIRMED, ~open_flag)
+    return and_(Signature.letter_id == letter.id, or_(approved, unflagged))
+
+
+def published(letter: Letter) -> ColumnElement[bool]:
+    """Return the condition for names that everybody may read."""
+    return and_(accepted(letter), Signature.display == Display.PUBLIC)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the public is told: who was listed by the organisers, who confirmed by mail, whose name can be read."""
+
+    first: int
+    confirmed: int
+    published: int
+
+
+def counts(session: Session, letter: Letter) -> Counts:
+    """Count a letter's signatures. Listed and confirmed are separate facts and stay separate."""
+
+    def count(*which: ColumnElement[bool]) -> int:
+        return session.scalar(select(func.count()).select_from(Signature).where(*which)) or 0
+
+    stands = and_(Signature.letter_id == letter.id, Signature.state.in_(STANDING))
+    return Counts(
+        first=count(published(letter), Signature.place.is_not(None)),
+        confirmed=count(stands, Signature.confirmed_at.is_not(None)),
+        published=count(published(letter)),
+    )
+
+
+def first_signatories(session: Session, letter: Letter, search: str = "") -> Sequence[Signature]:
+    """Return the published first signatories in the organiser's order."""
+    found = _search(select(Signature).where(published(letter), Signature.place.is_not(None)), search)
+    return session.scalars(found.order_by(Signature.place)).all()
+
+
+Cursor = tuple[bytes, str]
+
+
+def cursor(signature: Signature) -> str:
+    """Return the place of a name in the list, as it stands in the address of the page after it."""
+    return f"{urlsafe_b64encode(signature.sort_key).decode()}.{signature.uid}"
+
+
+def read_cursor(text: str) -> Cursor | None:
+    """Return the place that `cursor` wrote, or None for anything else: the list then starts anew."""
+    key, _, uid = text.rpartition(".")
+    try:
+        return (urlsafe_b64decode(key.encode("ascii")), clean(uid)[:40]) if key else None
+    except ValueError:
+        return None
+
+
+def others(
+    session: Session, letter: Letter, search: str = "", after: Cursor | None = None, most: int = PAGE
+) -> Sequence[Signature]:
+    """Return the next `most` published names after a place in the list, sorted as the letter's language sorts."""
+    found = _search(select(Signature).where(published(letter), Signature.place.is_(None)), search)
+    if after is not None:
+        found = found.where(tuple_(Signature.sort_key, Signature.uid) > after)
+    return session.scalars(found.order_by(Signature.sort_key, Signature.uid).limit(most)).all()
+
+
+def _search(found: Select[Signature], search: str) -> Select[Signature]:
+    if not search.strip():
+        return found
+    folded = names.fold(search[:SEARCH_LENGTH])
+    return found.where(Signature.fold_key.contains(folded, autoescape=True) if folded else false())
+
+
+def in_desk(
+    session: Session, letter: Letter, state: State | None, search: str, before: int | None, most: int = PAGE
+) -> Sequence[Signature]:
+    """Return signatures of any state for staff, newest first, those with an id below `before`."""
+    found = _search(select(Signature).where(Signature.letter_id == letter.id), search)
+    if state:
+        found = found.where(Signature.state == state)
+    if before:
+        found = found.where(Signature.id < before)
+    return session.scalars(found.order_by(Signature.id.desc()).limit(most)).all()
+
+
+def exportable(letter: Letter) -> Select[Signature]:
+    """Return the verified names for the recipient: the public ones and those for the recipient only, in list order."""
+    return (
+        select(Signature)
+        .join(Signature.text)
+        .options(contains_eager(Signature.text))
+        .where(accepted(letter), Signature.display != Display.COUNTED)
+        .order_by(Signature.place.is_(None), Signature.place, Signature.sort_key, Signature.uid)
+    )

@@ -1,0 +1,33 @@
+"""The list of published names, by keyset pages, searchable."""
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from letter import letters, listing
+from letter.text import clean
+from letter.web.guards import open_to_all
+from letter.web.request import reading
+
+pages = Blueprint("listing", __name__)
+
+
+@pages.get("/<slug:slug>/signatures")
+@open_to_all
+def names(slug: str) -> ResponseReturnValue:
+    """Show a page of names: the first signatories on the first one, then everybody in the letter's order."""
+    session = reading()
+    letter = letters.public(session, slug)
+    search = clean(request.args.get("q", ""))[: listing.SEARCH_LENGTH]
+    after = listing.read_cursor(request.args.get("after", ""))
+    found = listing.others(session, letter, search, after, most=listing.PAGE + 1)
+    return render_template(
+        "listing/names.html",
+        letter=letter,
+        text=letters.text_in(letter),
+        search=search,
+        counts=listing.counts(session, letter),
+        is_start=after is None,
+        first=[] if after else listing.first_signatories(session, letter, search),
+        others=found[: listing.PAGE],
+        next_after=listing.cursor(found[listing.PAGE - 1]) if len(found) > listing.PAGE else None,
+    )
