@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
 from letter.config import BadSetting
+from letter.errors import NotReady
 
 try:
     import pysqlite3.dbapi2 as sqlite
@@ -79,7 +80,8 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """Give a session that can only read; nothing a GET does can leave a trace."""
+        """Give a session that can only read, so that no GET leaves a trace. Raise NotReady without a database."""
+        self._demand_file()
         with Session(self._reader, autoflush=False, expire_on_commit=False) as session:
             if not self.is_sqlite:
                 session.connection(execution_options={"postgresql_readonly": True})
@@ -87,9 +89,18 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """Give a session that may write. The edge commits; what was not committed is rolled back."""
+        """Give a session that may write. The edge commits; what was not committed is rolled back.
+
+        Raise NotReady without a database.
+        """
+        self._demand_file()
         with Session(self._writer, expire_on_commit=False) as session:
             yield session
+
+    def _demand_file(self) -> None:
+        """A file that was taken away can still be written to, and everything would be gone at the end."""
+        if self.file and not self.file.exists():
+            raise NotReady
 
     def is_there(self) -> bool:
         """Tell whether the database can be reached and holds tables."""

@@ -57,7 +57,8 @@ SOFT = re.compile(rf"[{LONG_DASHES}]+|--+|{_comma}|(?<=\S)\s?{OPEN}{BLOT}*$", re
 HYPHEN = re.compile(rf"(?<=\S)[{HYPHENS}](?=\S)")
 BRACKETS = re.compile(r"\([^()]*\)")
 START = re.compile(rf"^(?:[•‣◦▪●○·∙*]\s*|[{DASHES}]+\s*|\(?\d{{1,5}}[.)]{{1,2}}(?:\s+|(?![\da-z]))|\d{{1,5}}\t)+")
-ADDRESS = re.compile(r"https?://|\bwww\.\w|\S@\S+\.\w", re.I)
+ADDRESS = re.compile(r"https?://|\bwww\.\w", re.I)
+MAIL = re.compile(r"\S@\S+\.\w")
 ODD = re.compile(rf"{_comma}|[][:|()<>/&\ufffd]", re.I)
 
 
@@ -201,6 +202,8 @@ def _hyphen(head: str, guess: bool) -> re.Match[str] | None:
 
 
 def _entry(line: _Line, habit: _Habit, seen: dict[str, int]) -> Entry:
+    if MAIL.search(line.text):
+        raise NotAList(f"Line {line.number} holds an e-mail address. The list is published; please take it out.")
     cut = _separator(_masked(line.text), habit)
     name, affiliation = _parts(line.text, cut)
     for what, part, most in (("name", name, MOST_IN_NAME), ("affiliation", affiliation, MOST_IN_AFFILIATION)):
@@ -225,7 +228,7 @@ def _doubts(text: str, name: str, cut: re.Match[str] | None, person: bool) -> li
     words, odd = name.split(), ODD.search(name)
     alien = ORGANISATION_WORD.search(name) or ROLE.search(name, len(words[0]))
     found = [
-        (ADDRESS.search(text), "The line holds a web or e-mail address."),
+        (ADDRESS.search(text), "The line holds a web address."),
         (len(text) > LONG_LINE, f"The line is longer than {LONG_LINE} characters."),
         (len(name) > LONG_NAME, f"The name is longer than {LONG_NAME} characters."),
         (person and not cut and len(words) > 4, "Nothing shows where the name ends."),

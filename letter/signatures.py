@@ -76,13 +76,15 @@ def sign(session: Session, keys: Keys, letter: Letter, submission: Submission) -
 def vouch(session: Session, letter: Letter, entries: Iterable[Entry], note: str, *, by: Person | None = None) -> int:
     """Add first signatories whom the organiser vouches for, at the end of the list, as one batch; return how many.
 
-    They are approved, have no address, and keep the order given. `note` says on what ground.
+    They are approved, have no address, and keep the order given. `note` says on what ground. Who stands on the list
+    already, to the letter, is passed over, so that a list can be read in twice.
     """
     batch = Batch(letter_id=letter.id, person_id=by.id if by else None, action="import", created_at=clock.now())
     session.add(batch)
     last = session.scalar(select(func.max(Signature.place)).where(Signature.letter_id == letter.id)) or 0
     text = letters.text_in(letter)
-    for place, entry in enumerate(entries, last + 1):
+    there = _first_ones(session, letter)
+    for place, entry in enumerate((e for e in entries if (e.name, e.affiliation) not in there), last + 1):
         signature = _vouched(letter, text, entry, note)
         signature.place = place
         batch.steps.append(
@@ -91,6 +93,13 @@ def vouch(session: Session, letter: Letter, entries: Iterable[Entry], note: str,
     session.flush()
     audit.note(session, "import", letter.uid, by=by, letter=letter, rows=len(batch.steps))
     return len(batch.steps)
+
+
+def _first_ones(session: Session, letter: Letter) -> set[tuple[str, str]]:
+    found = select(Signature.name, Signature.affiliation).where(
+        Signature.letter_id == letter.id, Signature.place.is_not(None)
+    )
+    return {(name, affiliation) for name, affiliation in session.execute(found)}
 
 
 def _vouched(letter: Letter, text: LetterText, entry: Entry, note: str) -> Signature:

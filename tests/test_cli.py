@@ -185,3 +185,39 @@ def test_a_person_of_no_letter_or_without_an_address_is_refused(run: Run):
     assert run("person", "add", "ben", "--role", "viewer").refusal == "“ben” is no e-mail address."
     assert run("person", "invite", "ben@example.org").refusal == "Nobody here has the address ben@example.org."
     assert everything() == [[], [], []]
+
+
+# Keys
+
+
+def test_lost_keys_are_not_replaced_by_new_ones(run: Run, init: None, tmp_path: Path):
+    keys = tmp_path / "instance" / "keys.toml"
+    kept = keys.read_text("utf-8")
+    keys.unlink()
+    assert "Put keys.toml back" in run("init").refusal
+    assert not keys.exists()
+    keys.write_text(kept, "utf-8")
+    assert run("check").code == 0
+
+
+def test_a_database_knows_the_keys_it_was_made_with(run: Run, init: None, tmp_path: Path):
+    keys = tmp_path / "instance" / "keys.toml"
+    index = re.findall(r'"(.*)"', keys.read_text("utf-8"))[-1]
+    keys.write_text(keys.read_text("utf-8").replace(index, "A" * 43 + "="), "utf-8")
+    for command in ("check", "work"):
+        assert "not the keys that the database was made with" in run(command).refusal
+
+
+# People
+
+
+def test_somebody_who_is_shut_out_cannot_sign_in_until_let_in_again(run: Run, init: None):
+    run("person", "add", "ben@example.org", "--role", "moderator")
+    assert run("person", "disable", "ben@example.org").out == "ben@example.org is shut out.\n"
+    assert "(shut out)" in run("person", "list").out
+    assert run("person", "disable", "ben@example.org", "--undo").code == 0
+    assert "(shut out)" not in run("person", "list").out
+
+
+def test_a_service_that_listens_everywhere_must_know_its_address(run: Run, init: None):
+    assert "LETTER_BASE_URL" in run("serve", "--host", "0.0.0.0").refusal  # noqa: S104

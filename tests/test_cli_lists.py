@@ -205,6 +205,15 @@ def test_export_writes_the_list_to_standard_output_and_leaves_a_trace(run: Run, 
     ]
 
 
+def test_a_list_that_is_read_in_twice_stands_there_once(run: Run, text: Path, tmp_path: Path):
+    run("new", "library", text, *NEW, "--yes")
+    more = file(tmp_path, "Cleo Cedar – Poet\n")
+    assert run("import", "library", more, "--yes").out == "Added 1 to /library.\n"
+    more.write_text("Cleo Cedar – Poet\nAbe Elm – Baker\n", "utf-8")
+    assert run("import", "library", more, "--yes").out == "Added 1 to /library. 1 stood there already.\n"
+    assert stored(Signature.place, Signature.name)[3:] == [(4, "Cleo Cedar"), (5, "Abe Elm")]
+
+
 def test_an_export_of_no_letter_writes_nothing(run: Run):
     assert run("export", "none", "--format", "csv").refusal == "There is no letter at /none."
     assert everything() == EMPTY

@@ -91,7 +91,8 @@ def import_list(slug: str, file: Path, yes: bool, dry_run: bool, as_json: bool) 
     with instance() as (_, database), database.writing() as session:
         number = signatures.vouch(session, letters.by_slug(session, slug), entries, NOTE)
         session.commit()
-    click.echo(f"Added {number} to /{slug}.")
+    there = len(entries) - number
+    click.echo(f"Added {number} to /{slug}.{f' {there} stood there already.' if there else ''}")
 
 
 @click.command("export")

@@ -20,7 +20,7 @@ from letter.errors import Refusal
 from letter.mail import messages, smtp
 from letter.mail.worker import Worker
 
-THREADS = 8
+THREADS = 32  # most of them wait, for a form that comes slowly or for the lock
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - to recognise, not to listen on
 SECONDS_TO_STOP = 20
 SECONDS_TO_RESTART = 1.0
@@ -70,15 +70,17 @@ def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
 def _worker_beside() -> Iterator[None]:
     """Keep a mail worker running: one that dies is replaced, since nobody would notice that no mail goes out."""
     command = [sys.executable, "-m", "letter", "work", "--parent", str(os.getpid())]
+    # The first one starts before the server forks: a fork in the middle of a start would hold its pipes open.
+    running = [subprocess.Popen(command)]  # noqa: S603 - our own
     ending = threading.Event()
-    running: list[subprocess.Popen[bytes]] = []
 
     def keep() -> None:
-        while not ending.is_set():
+        while True:
+            code = running[-1].wait()
+            if ending.wait(SECONDS_TO_RESTART):
+                return
+            click.echo(f"The mail worker ended with {code}; starting another.", err=True)
             running[:] = [subprocess.Popen(command)]  # noqa: S603 - our own
-            code = running[0].wait()
-            if not ending.wait(SECONDS_TO_RESTART):
-                click.echo(f"The mail worker ended with {code}; starting another.", err=True)
 
     keeper = threading.Thread(target=keep, daemon=True)
     keeper.start()
@@ -86,11 +88,9 @@ def _worker_beside() -> Iterator[None]:
         yield
     finally:
         ending.set()
-        for worker in running:
-            worker.terminate()
+        running[-1].terminate()
         keeper.join(SECONDS_TO_STOP)
-        for worker in running:
-            worker.kill()
+        running[-1].kill()
 
 
 def _url(host: str, port: int) -> str:
