@@ -49,6 +49,7 @@ def test_new_shows_what_it_read_and_asks(run: Run, text: Path):
     assert answer.out.endswith("Stored as a draft, with 3 first signatories: http://127.0.0.1:8000/library\n")
     assert "Make the letter “Open the library” with 3 first signatories? [y/N]: " in answer.out
     assert [re.split(r"  +", line.strip()) for line in answer.err.splitlines()] == [
+        ["“Open the library”: 15 words, signed off with: Sincerely yours,"],
         ["line", "name", "affiliation", "doubt"],
         ["7", "Ada Alder", "Teacher"],
         ["8", "Ben Birch", "Nurse"],

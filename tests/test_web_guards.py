@@ -28,6 +28,7 @@ OPEN = {
     "accounts.accept",
 }  # fmt: skip
 ROLES = {
+    "letters.preview": Role.VIEWER,
     "accounts.home": "staff",
     "accounts.sign_out": "staff",
     "moderation.queue": Role.MODERATOR,

@@ -45,6 +45,18 @@ def test_a_draft_is_not_there_for_strangers(supporter: Browser, session: Session
         assert supporter.get(path).status_code == 404
 
 
+def test_those_who_work_on_a_draft_read_it_before_anybody_else(
+    ada: Browser, supporter: Browser, session: Session, letter: Letter
+) -> None:
+    letter.state = LetterState.DRAFT
+    session.commit()
+    page = ada.get("/staff/library/preview")
+    assert page.status_code == 200 and "Open the library" in page.text and "Zelda Quist" in page.text
+    assert "/staff/library/preview" in ada.get("/staff/library/settings").text
+    assert 'action="/library/sign' not in page.text
+    assert supporter.get("/staff/library/preview").status_code == 303
+
+
 def test_a_translation_has_its_own_address_language_and_direction(
     supporter: Browser, session: Session, letter: Letter
 ) -> None:

@@ -56,6 +56,8 @@ def new(
         body, sign_off, first_line = importing.split_letter(text, signatories_after)
         entries = _entries(text, first_line)
     letters.refuse_bad(slug, title=title, language=language, body=body)
+    if not as_json:
+        click.echo(f"“{title}”: {len(body.split())} words, signed off with: {sign_off or '(nothing)'}", err=True)
     if not _is_wanted(entries, f"Make the letter “{title}” with {_count(entries)}?", yes, dry_run, as_json):
         return
     with instance() as (settings, database), database.writing() as session:

@@ -8,9 +8,10 @@ from wtforms.validators import Length
 
 from letter import addresses, letters, listing, signatures
 from letter.errors import BadInput, LetterClosed, NotFound
-from letter.models import Display, Kind, Letter
+from letter.models import Display, Kind, Letter, Role
+from letter.web import guards
 from letter.web.forms import DISPLAYS, LineField, NamedForm
-from letter.web.guards import keeps_what_was_typed, open_to_all
+from letter.web.guards import for_role, keeps_what_was_typed, open_to_all
 from letter.web.request import commit, keys, reading, writing
 
 pages = Blueprint("letters", __name__)
@@ -84,6 +85,14 @@ def show(slug: str, language: str | None = None) -> ResponseReturnValue:
     letter = letters.public(reading(), slug)
     text = letters.text_in(letter, language)
     return _page(letter, SignForm(formdata=None, language=text.language)), 200
+
+
+@pages.get("/staff/<slug:slug>/preview")
+@for_role(Role.VIEWER)
+def preview(slug: str) -> ResponseReturnValue:
+    """Show a letter to those who work on it as it will be read, a draft, too."""
+    text = letters.text_in(guards.letter())
+    return _page(guards.letter(), SignForm(formdata=None, language=text.language))
 
 
 @pages.post("/<slug:slug>/sign")
