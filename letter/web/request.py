@@ -52,6 +52,7 @@ def writing() -> Session:
     """Return this request's session for changing, which holds the lock from its first statement on. Not for a GET."""
     if request.method in SAFE:
         raise AssertionError(f"{request.endpoint} writes on {request.method}")
+    _stop_reading()
     if "writing" not in g:
         g.writing = _stack().enter_context(instance().database.writing())
     return cast(Session, g.writing)
@@ -61,12 +62,22 @@ def let_go() -> None:
     """Take back what was not committed, and give the lock to others before a page is rendered."""
     if "writing" in g:
         g.writing.rollback()
+    reading().add_all(g.pop("known", ()))
 
 
 def commit() -> None:
     """Make what this request did durable; the answer goes out after it, and what is read from now on knows of it."""
     writing().commit()
-    if "reading" in g:
+
+
+def _stop_reading() -> None:
+    """End the look before the change: where there is no write-ahead log, a reader keeps every writer from committing.
+
+    What was read stays known, until `let_go` looks again.
+    """
+    if "reading" in g and g.reading.in_transaction():
+        g.known = list(g.reading)
+        g.reading.expunge_all()
         g.reading.rollback()
 
 
