@@ -59,6 +59,10 @@ class Settings:
         ),
     )
     mail_from: str = field(default="", metadata=_about("The sender of every mail: `Name <address>` or an address."))
+    contact: str = field(
+        default="",
+        metadata=_about("Who runs the service and how to reach them; shown at the foot of each page."),
+    )
     proxies: int = field(
         default=0, metadata=_about("How many reverse proxies of yours stand in front; 0 believes no forwarding header.")
     )
@@ -97,6 +101,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         database_url=said["database_url"] or f"sqlite:///{instance / 'letter.sqlite3'}",
         smtp_url=said["smtp_url"] or (instance / "mail").as_uri(),
         mail_from=said["mail_from"] or "letter@localhost",
+        contact=said["contact"],
         proxies=_whole("proxies", said["proxies"] or "0"),
         demo=_switch("demo", said["demo"] or "0"),
     )

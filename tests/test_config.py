@@ -17,6 +17,7 @@ SAID = {
     "LETTER_DATABASE_URL": "sqlite:////srv/elsewhere.sqlite3",
     "LETTER_SMTP_URL": "smtp://ada:secret@mail.example:587",
     "LETTER_MAIL_FROM": "Letters <letters@letter.example>",
+    "LETTER_CONTACT": "Ada Alder, ada@example.org",
     "LETTER_PROXIES": "2",
     "LETTER_DEMO": "1",
 }
@@ -25,6 +26,7 @@ MEANT = {
     "database_url": "sqlite:////srv/elsewhere.sqlite3",
     "smtp_url": "smtp://ada:secret@mail.example:587",
     "mail_from": "Letters <letters@letter.example>",
+    "contact": "Ada Alder, ada@example.org",
     "proxies": 2,
     "demo": True,
 }
@@ -33,6 +35,7 @@ base_url = "http://127.0.0.1:9000"
 database_url = "sqlite:////srv/elsewhere.sqlite3"
 smtp_url = "smtp://ada:secret@mail.example:587"
 mail_from = "Letters <letters@letter.example>"
+contact = "Ada Alder, ada@example.org"
 proxies = 2
 demo = true
 """
@@ -231,9 +234,8 @@ def table(settings: tuple[Field[object], ...], defaults: Mapping[str, object]) -
 
 def test_the_readme_has_every_setting_with_its_sentence_and_default(bare: dict[str, str], tmp_path: Path):
     found = said_by(load(bare))
-    shown = {
-        name: str(int(x) if isinstance(x, bool) else x).replace(str(tmp_path), "INSTANCE") for name, x in found.items()
-    }
+    shown = {name: str(int(x) if isinstance(x, bool) else x) or "none" for name, x in found.items()}
+    shown = {name: x.replace(str(tmp_path), "INSTANCE") for name, x in shown.items()}
     expected = table(fields(Settings), shown)
     assert expected in README.read_text("utf-8"), f"README.md must hold this table of settings:\n\n{expected}\n"
 

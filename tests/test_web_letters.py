@@ -1,10 +1,15 @@
 """The letter's page and signing on it."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from letter import confirmation, letters, signatures
+from letter.app import create_app
+from letter.config import Settings
+from letter.db import Database
 from letter.models import Display, Kind, Letter, LetterState, Signature, State
 from tests.conftest import KEYS, Browser, mails, submission
 
@@ -23,6 +28,12 @@ def test_the_page_shows_addressees_text_sign_off_and_names_in_order(supporter: B
     places = [page.index(part) for part in order]
     assert places == sorted(places)
     assert page.index("Zelda Quist") < page.index("Readers’ Union")
+
+
+def test_who_runs_the_service_stands_on_each_page(settings: Settings, database: Database, letter: Letter) -> None:
+    told = replace(settings, contact="Ada Alder <ada@example.org>")
+    page = create_app(told, database).test_client().get("/library").text
+    assert "Run by <bdi>Ada Alder &lt;ada@example.org&gt;</bdi>" in page
 
 
 def test_only_open_letters_are_listed(supporter: Browser, session: Session, letter: Letter) -> None:

@@ -22,6 +22,7 @@ TOML_HEAD = """\
 # base_url = "https://letter.example.org"
 # smtp_url = "smtp://user:password@mail.example.org:587"
 # mail_from = "Open letters <letters@example.org>"
+# contact = "Ada Alder, Readers’ Union, ada@example.org"
 # proxies = 1
 """
 KEYS_HEAD = "# Keep this file as safe as the database, and a copy of it elsewhere than the database's copies.\n"
