@@ -51,9 +51,8 @@ def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
         os.environ["LETTER_BASE_URL"] = url  # for the processes that start here
         config.remember(settings.instance, url)  # for the commands that are run beside them
     click.echo(f"Letter is at {settings.base_url}", err=True)
-    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # a closed terminal
     with _worker_beside() if work else contextlib.nullcontext():
-        Granian(
+        server = Granian(
             "letter.app:from_environment",
             address=host,
             port=port,
@@ -63,7 +62,9 @@ def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
             blocking_threads=THREADS,
             websockets=False,
             log_level=LogLevels.error,
-        ).serve()
+        )
+        server.signal_handler_reload = server.signal_handler_interrupt  # type: ignore[method-assign]  # a closed terminal
+        server.serve()
 
 
 @contextlib.contextmanager
