@@ -112,6 +112,24 @@ BUGS = {
     "a changed audit row is not noticed": Bug(
         "letter/audit.py", "row.previous != previous or row.sha256 != _hash(row)", "False", "tests/test_audit.py"
     ),
+    "a page reads while it writes": Bug(
+        "letter/web/request.py",
+        "    _stop_reading()\n    if",
+        "    if",
+        "tests/test_fallback.py",
+    ),
+    "a mail worker that dies stays dead": Bug(
+        "letter/commands/serving.py", "running[:] = [subprocess.Popen(command)]", "return", "tests/test_faults.py"
+    ),
+    "web processes outlive the one that started them": Bug(
+        "letter/app.py", "    os._exit(1)", "    pass", "tests/test_faults.py"
+    ),
+    "a database that was taken away is written to": Bug(
+        "letter/db.py",
+        "not self.file.exists():\n            raise NotReady",
+        "not self.file.exists():\n            pass",
+        "tests/test_faults.py",
+    ),
 }
 
 
