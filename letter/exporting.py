@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from letter import audit, listing
+from letter import audit, listing, tally
 from letter.errors import BadInput
 from letter.formats import Row, Writer
 from letter.formats.csv import CsvWriter
 from letter.formats.json import JsonWriter
-from letter.models import Display, Evidence, Letter, Person, Signature, State
+from letter.models import Display, Evidence, Letter, Person, State
 
 COLUMNS = ("name", "affiliation", "kind", "verified", "approved", "publish")
 WRITERS: dict[str, type[Writer]] = {"csv": CsvWriter, "json": JsonWriter}
@@ -48,8 +47,8 @@ def rows(session: Session, letter: Letter) -> Iterator[Row]:
 
 def how_many(session: Session, letter: Letter) -> int:
     """Return how many rows an export has now."""
-    found = listing.exportable(letter).order_by(None).with_only_columns(func.count(Signature.id))
-    return session.scalar(select(found.scalar_subquery())) or 0
+    sorts = tally.read(session, letter).sorts.items()
+    return sum(n for sort, n in sorts if listing.is_accepted(letter, sort) and sort.display is not Display.COUNTED)
 
 
 def note(session: Session, letter: Letter, format_name: str, *, by: Person | None) -> None:

@@ -1,14 +1,15 @@
 """Which signatures are shown, counted and handed over, and in what order."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, tuple_
 from sqlalchemy.orm import Session, contains_eager
 
-from letter import names
-from letter.models import Display, Flag, Letter, Moderation, Signature, State
+from letter import names, tally
+from letter.models import Display, Letter, Moderation, Signature, State
+from letter.tally import Sort
 from letter.text import clean
 
 PAGE = 200
@@ -21,8 +22,7 @@ def accepted(letter: Letter) -> ColumnElement[bool]:
     approved = Signature.state == State.APPROVED
     if letter.moderation is Moderation.BEFORE:
         return and_(Signature.letter_id == letter.id, approved)
-    open_flag = exists().where(Flag.signature_id == Signature.id, Flag.resolution.is_(None))
-    unflagged = and_(Signature.state == State.CONFIRMED, ~open_flag)
+    unflagged = and_(Signature.state == State.CONFIRMED, Signature.flagged.is_(False))
     return and_(Signature.letter_id == letter.id, or_(approved, unflagged))
 
 
@@ -41,17 +41,27 @@ class Counts:
 
 
 def counts(session: Session, letter: Letter) -> Counts:
-    """Count a letter's signatures. Listed and confirmed are separate facts and stay separate."""
+    """Return a letter's numbers. Listed and confirmed are separate facts and stay separate."""
+    sorts = tally.read(session, letter).sorts
 
-    def count(*which: ColumnElement[bool]) -> int:
-        return session.scalar(select(func.count()).select_from(Signature).where(*which)) or 0
+    def total(which: Callable[[Sort], bool]) -> int:
+        return sum(number for sort, number in sorts.items() if which(sort))
 
-    stands = and_(Signature.letter_id == letter.id, Signature.state.in_(STANDING))
     return Counts(
-        first=count(published(letter), Signature.place.is_not(None)),
-        confirmed=count(stands, Signature.confirmed_at.is_not(None)),
-        published=count(published(letter)),
+        first=total(lambda sort: _is_published(letter, sort) and sort.is_first),
+        confirmed=total(lambda sort: sort.state in STANDING and sort.is_confirmed),
+        published=total(lambda sort: _is_published(letter, sort)),
     )
+
+
+def is_accepted(letter: Letter, sort: Sort) -> bool:
+    """Tell of a sort of signatures what `accepted` tells of one."""
+    unflagged = sort.state is State.CONFIRMED and not sort.is_flagged
+    return sort.state is State.APPROVED or (letter.moderation is Moderation.AFTER and unflagged)
+
+
+def _is_published(letter: Letter, sort: Sort) -> bool:
+    return is_accepted(letter, sort) and sort.display is Display.PUBLIC
 
 
 def first_signatories(session: Session, letter: Letter, search: str = "") -> Sequence[Signature]:

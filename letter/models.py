@@ -1,49 +1,16 @@
 """Every table and constraint on one page. No behaviour."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from letter.columns import Id, Moment, choice, index_where
+
 NAME_LENGTH = 120
 AFFILIATION_LENGTH = 200
 MOST = 2**63 - 1
-Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-
-
-class Moment(sa.TypeDecorator[datetime]):
-    """A moment in UTC. SQLite has no time zones: they are taken off on the way in, put on again on the way out."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Refuse a time without a zone, which would be somebody's local time."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError("a moment needs a time zone")
-        return value.astimezone(UTC).replace(tzinfo=None) if value and dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Give the moment back in UTC."""
-        return (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)) if value else value
-
-
-def choice(kind: type[StrEnum]) -> sa.Enum:
-    """Return a column type that holds one of `kind`, kept as text under a check, so that both databases agree."""
-    return sa.Enum(
-        kind,
-        native_enum=False,
-        create_constraint=True,
-        length=20,
-        name=kind.__name__.lower(),
-        values_callable=lambda members: [member.value for member in members],
-    )
-
-
-def unique_where(name: str, condition: str, *columns: str) -> sa.Index:
-    """Return an index that allows one row for `columns` among those that meet `condition`."""
-    return sa.Index(name, *columns, unique=True, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))
 
 
 class LetterState(StrEnum):
@@ -125,6 +92,7 @@ class Post(StrEnum):
     SENT = "sent"
     FAILED = "failed"
     DROPPED = "dropped"
+    BOUNCED = "bounced"
 
 
 class Base(DeclarativeBase):
@@ -200,21 +168,23 @@ class Signature(Base):
     kind: Mapped[Kind] = mapped_column(choice(Kind))
     name: Mapped[str] = mapped_column(sa.String(NAME_LENGTH))
     affiliation: Mapped[str] = mapped_column(sa.String(AFFILIATION_LENGTH))
-    display: Mapped[Display] = mapped_column(choice(Display))
-    state: Mapped[State] = mapped_column(choice(State))
+    display: Mapped[Display] = mapped_column(choice(Display), active_history=True)
+    state: Mapped[State] = mapped_column(choice(State), active_history=True)
     evidence: Mapped[Evidence] = mapped_column(choice(Evidence))
     evidence_note: Mapped[str] = mapped_column(default="")
     source: Mapped[Source] = mapped_column(choice(Source))
-    place: Mapped[int | None]
+    place: Mapped[int | None] = mapped_column(active_history=True)
     language: Mapped[str] = mapped_column(sa.String(35))
     wants_updates: Mapped[bool] = mapped_column(default=False)
+    flagged: Mapped[bool] = mapped_column(default=False, server_default=sa.false(), active_history=True)
+    bounced: Mapped[str] = mapped_column(sa.String(20), default="", server_default=sa.text("''"))
     email_key: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32))
     email_sealed: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     sort_key: Mapped[bytes] = mapped_column(sa.LargeBinary)
     fold_key: Mapped[str]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
-    confirmed_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None] = mapped_column(active_history=True)
     decided_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)
 
@@ -222,7 +192,7 @@ class Signature(Base):
     text: Mapped[LetterText] = relationship()
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
-        unique_where("uq_signature_living", LIVING, "letter_id", "email_key"),
+        index_where("uq_signature_living", LIVING, "letter_id", "email_key", unique=True),
         sa.Index("uq_signature_place", "letter_id", "place", unique=True),
         sa.Index("ix_signature_list", "letter_id", "state", "display", "sort_key", "uid"),
         sa.Index("ix_signature_queue", "letter_id", "state", "confirmed_at", "id"),
@@ -256,6 +226,7 @@ class Outbox(Base):
     message_id: Mapped[str] = mapped_column(sa.String(200), unique=True)
     to_sealed: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     state: Mapped[Post] = mapped_column(choice(Post))
+    priority: Mapped[int] = mapped_column(sa.SmallInteger, default=0, server_default="0")
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime]
     lease: Mapped[str | None] = mapped_column(sa.String(40))
@@ -264,7 +235,10 @@ class Outbox(Base):
     sent_at: Mapped[datetime | None]
 
     signature: Mapped[Signature | None] = relationship()
-    __table_args__ = (sa.Index("ix_outbox_due", "state", "due_at"),)
+    __table_args__ = (
+        index_where("ix_outbox_waiting", "state = 'waiting'", "priority", "due_at", "id"),
+        index_where("ix_outbox_leased", "state = 'leased'", "due_at", "id"),
+    )
 
 
 class Blocked(Base):
@@ -302,7 +276,7 @@ class Membership(Base):
     person: Mapped[Person] = relationship()
     __table_args__ = (
         sa.UniqueConstraint("person_id", "letter_id"),
-        unique_where("uq_membership_everywhere", "letter_id IS NULL", "person_id"),
+        index_where("uq_membership_everywhere", "letter_id IS NULL", "person_id", unique=True),
     )
 
 
@@ -375,6 +349,28 @@ class Limit(Base):
     name: Mapped[str] = mapped_column(sa.String(200), unique=True)
     count: Mapped[int]
     ends_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Tally(Base):
+    """How many there are of one sort; letter 0 is the instance. Added up from `tally_delta` by the worker."""
+
+    __tablename__ = "tally"
+
+    letter_id: Mapped[int] = mapped_column(Id)
+    name: Mapped[str] = mapped_column(sa.String(80))
+    number: Mapped[int] = mapped_column(Id)
+
+    __table_args__ = (sa.UniqueConstraint("letter_id", "name"),)
+
+
+class TallyDelta(Base):
+    """A change of a number: added, never changed, so that no two writers wait for one row."""
+
+    __tablename__ = "tally_delta"
+
+    letter_id: Mapped[int] = mapped_column(Id, index=True)
+    name: Mapped[str] = mapped_column(sa.String(80))
+    number: Mapped[int] = mapped_column(Id)
 
 
 class About(Base):

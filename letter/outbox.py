@@ -37,6 +37,7 @@ def queue(session: Session, keys: Keys, kind: Mail, signature: Signature, addres
         kind=kind,
         signature=signature,
         message_id=tokens.new_uid(),
+        priority=0 if kind is Mail.CONFIRM else 1,
         to_sealed=seal(keys, address),
         state=Post.WAITING,
         due_at=now,

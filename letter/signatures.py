@@ -15,6 +15,7 @@ from letter.models import (
     BatchStep,
     Display,
     Evidence,
+    Flag,
     Kind,
     Letter,
     LetterText,
@@ -132,6 +133,14 @@ def rename(signature: Signature, name: str, affiliation: str) -> None:
     signature.name, signature.affiliation = name, affiliation
     signature.sort_key = names.sort_key(name, signature.letter.default_language)
     signature.fold_key = names.fold(f"{name} {affiliation}")
+
+
+def flag(session: Session, signature: Signature, kind: str, detail: str = "") -> Flag:
+    """Note a reason to look twice at a signature; until somebody resolved it, it is not published unseen."""
+    found = Flag(signature_id=signature.id, kind=kind, detail=detail, created_at=clock.now())
+    session.add(found)
+    signature.flagged = True
+    return found
 
 
 def move(signature: Signature, to: State) -> None:

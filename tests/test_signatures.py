@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from letter import confirmation, letters, listing, privacy, signatures
 from letter.errors import AlreadySigned, LetterClosed, MoveRefused
-from letter.models import Base, Display, Evidence, Flag, Letter, LetterState, Moderation, Outbox, Signature, State
+from letter.models import Base, Display, Evidence, Letter, LetterState, Moderation, Outbox, Signature, State
 from letter.signatures import MOVES, move
 from tests.conftest import KEYS, mails, make_letter, submission
 
@@ -129,7 +129,7 @@ def test_with_moderation_before_only_approved_names_are_published(session: Sessi
 def test_with_moderation_after_confirmed_names_without_an_open_flag_are_published(session: Session) -> None:
     letter = make_letter(session, "quick", Moderation.AFTER)
     shown, flagged = (confirmed(session, letter, name, f"{name}@example.org") for name in ("Shown", "Flagged"))
-    session.add(Flag(signature_id=flagged.id, kind="hoax", created_at=flagged.created_at))
+    signatures.flag(session, flagged, "hoax")
     session.flush()
     assert [one.name for one in listing.others(session, letter)] == [shown.name]
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from letter.models import Id, Moment
+from letter.columns import Id, Moment
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

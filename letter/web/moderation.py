@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from letter import listing, moderation
+from letter import listing, moderation, tally
 from letter.errors import BadInput, Overtaken
 from letter.models import Role, State
 from letter.moderation import Action, Choice, Outcome
@@ -138,4 +138,6 @@ def everything(slug: str) -> ResponseReturnValue:
         state=state,
         states=list(State),
         how_many=moderation.how_many(session, letter()),
+        most_counted=moderation.MOST_COUNTED,
+        uncounted=tally.NOT_COUNTED,
     )

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from letter.models import Id, Moment
+from letter.columns import Id, Moment
 
 revision = "0001"
 down_revision = None
