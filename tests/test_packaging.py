@@ -16,7 +16,10 @@ import letter
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
-LOCKS = {name: (CHECKOUT / name).read_text("utf-8") for name in ("requirements.lock", "tests/requirements.lock")}
+LOCKS = {
+    name: (CHECKOUT / name).read_text("utf-8")
+    for name in ("requirements.lock", "deploy/requirements.lock", "tests/requirements.lock")
+}
 SHIPPED = ("letter", "templates", "static")
 NOT_COPIED = shutil.ignore_patterns(".*_cache", ".venv", ".git", ".hypothesis", "__pycache__", "instance")
 PINNED = re.compile(r"^([\w.-]+)==(\S+)(?: ; .+?)? \\$", re.M)
@@ -197,7 +200,9 @@ def named(requirements: list[str]) -> set[str]:
 
 
 def test_the_locks_hold_what_the_project_asks_for_in_the_same_versions():
-    run, test = pinned("requirements.lock"), pinned("tests/requirements.lock")
+    run, postgres, test = (pinned(name) for name in LOCKS)
+    extra = PROJECT["optional-dependencies"]
     assert named(PROJECT["dependencies"]) <= run.keys()
-    assert named(PROJECT["optional-dependencies"]["test"]) <= test.keys()
-    assert run.items() <= test.items()
+    assert named(extra["postgres"]) <= postgres.keys()
+    assert named(extra["test"]) <= test.keys()
+    assert run.items() <= postgres.items() <= test.items()
