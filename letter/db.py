@@ -1,24 +1,40 @@
 """Engine and sessions. Reading sessions cannot write; writing sessions take the lock when they begin."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from letter.config import BadSetting
 from letter.errors import NotReady
+from letter.turns import Together, Turn
 
 try:
     import pysqlite3.dbapi2 as sqlite
 except ImportError:  # no wheel for this machine: the standard module, if need be with the slower journal
     import sqlite3 as sqlite
 
+T = TypeVar("T")
 BUSY_SECONDS = 20
+CACHE_KIB = 16 * 1024  # of each connection; SQLite's own 2 MiB read the tops of large indexes again and again
+# A dead server is noticed within ten seconds. No `statement_timeout`: where a standby must confirm a commit, a commit
+# that is cut off while it waits looks like one that went through (PostgreSQL 15, "synchronous replication").
+POSTGRES = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 10_000,
+    "application_name": "letter",
+}
+POOL = {"pool_size": 8, "max_overflow": 32, "pool_timeout": 5, "pool_pre_ping": True}
+HAS_TURN = "has turn"
 UNKNOWN = (
     "LETTER_DATABASE_URL must be an SQLAlchemy address such as sqlite:////folder/letter.sqlite3, "
     "of a database whose driver is installed."
@@ -55,8 +71,10 @@ class Database:
         try:
             self.url = make_url(url)
             self.is_sqlite = self.url.get_backend_name() == "sqlite"
+            self._turn = Turn(self.file, BUSY_SECONDS) if self.file else None
             self._writer = self._engine(read_only=False)
             self._reader = self._engine(read_only=True)
+            self.shared = Together(self.writing)
         except (ArgumentError, ImportError):
             raise BadSetting(UNKNOWN) from None  # the setting can hold a password, so it is not repeated
 
@@ -72,11 +90,29 @@ class Database:
 
     def _engine(self, read_only: bool) -> Engine:
         if not self.is_sqlite:
-            return create_engine(self.url, pool_pre_ping=True, hide_parameters=True)
+            asked = {name: value for name, value in POSTGRES.items() if name not in self.url.query}
+            return create_engine(self.url, connect_args=asked, hide_parameters=True, **POOL)
         engine = create_engine(self.url, module=sqlite, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
-        event.listen(engine, "connect", _prepare_reader if read_only else _prepare)
-        event.listen(engine, "begin", _begin if read_only else _begin_immediate)
+        if read_only:
+            event.listen(engine, "connect", _prepare_reader)
+            event.listen(engine, "begin", _begin)
+            return engine
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", self._begin_immediate)
+        event.listen(engine, "checkin", self._give_turn)
         return engine
+
+    def _begin_immediate(self, connection: Connection) -> None:
+        if self._turn and not connection.info.get(HAS_TURN):
+            self._turn.take()
+            connection.info[HAS_TURN] = True
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def _give_turn(self, connection: Any, record: ConnectionPoolEntry) -> None:
+        if connection is not None and connection.in_transaction:
+            connection.rollback()  # a commit that failed leaves its transaction open, and SQLAlchemy thinks it ended
+        if self._turn and record.info.pop(HAS_TURN, False):
+            self._turn.give()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -96,6 +132,19 @@ class Database:
         self._demand_file()
         with Session(self._writer, expire_on_commit=False) as session:
             yield session
+
+    def together(self, work: Callable[[Session], T]) -> T:
+        """Return what `work` returned, once that is durable; what it raises takes back its own writes and no others.
+
+        On SQLite, those who wait in this process share a transaction; `work` may run in another thread, so it is
+        given everything beforehand, and returns values, not rows. Raise NotReady without a database.
+        """
+        if self.is_sqlite:
+            return self.shared.run(work)
+        with self.writing() as session:
+            result = work(session)
+            session.commit()
+        return result
 
     def _demand_file(self) -> None:
         """A file that was taken away can still be written to, and everything would be gone at the end."""
@@ -126,6 +175,8 @@ class Database:
         """Close all connections."""
         self._writer.dispose()
         self._reader.dispose()
+        if self._turn:
+            self._turn.close()
 
 
 def _prepare(connection: Any, _record: Any) -> None:
@@ -135,6 +186,7 @@ def _prepare(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA secure_delete=ON")
+    cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     cursor.close()
 
 
@@ -145,7 +197,3 @@ def _prepare_reader(connection: Any, record: Any) -> None:
 
 def _begin(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN")
-
-
-def _begin_immediate(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from letter import db
 from letter.config import BadSetting
 from letter.db import Database
+from letter.errors import NotReady
 from letter.models import Base, Limit, Membership, Role
 
 LATER = datetime(2099, 1, 1, tzinfo=UTC)
@@ -125,10 +126,14 @@ def impatient(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[D
 
 
 def test_a_writer_takes_the_lock_before_its_first_statement_writes(database: Database, impatient: Database):
+    stranger = db.driver().connect(str(database.file), timeout=0)  # another program, which stands in no line
     with database.writing() as first, impatient.writing() as second:
         first.scalar(select(func.count(Limit.id)))
-        with pytest.raises(OperationalError, match="locked"):
+        with pytest.raises(NotReady):
             second.scalar(select(func.count(Limit.id)))
+        with pytest.raises(db.driver().OperationalError, match="locked"):
+            stranger.execute("BEGIN IMMEDIATE")
+    stranger.close()
 
 
 def test_readers_see_what_was_committed_while_somebody_writes(database: Database, impatient: Database):
