@@ -18,10 +18,11 @@ from letter.app import create_app
 from letter.config import Settings
 from letter.db import Database
 from letter.importing import Entry
-from letter.models import Base, Letter, LetterState, Moderation, Outbox, Role, Signature
+from letter.models import Letter, LetterState, Moderation, Outbox, Role, Signature
 from letter.sealing import Keys, unseal
 from letter.signatures import Submission
 from letter.tokens import Purpose, write
+from tests import postgres
 
 KEYS = Keys(
     b"dGVzdHMgb25seTogdGhlIHNlY3JldCBrZXkuLi4uLi4=",
@@ -30,6 +31,37 @@ KEYS = Keys(
 )
 PASSWORD = "a long walk by the sea"
 BODY = "We ask for the library to be opened.\n\nIt has been **closed** for a year."
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database", choices=("sqlite", "postgres"), default="sqlite", help="where the tests store things"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    postgres.shared.is_chosen = config.getoption("--database") == "postgres"
+
+
+def pytest_unconfigure() -> None:
+    postgres.shared.end()
+
+
+LEFT_OUT = {"sqlite": "about SQLite alone", "no_database": "the same on every database"}
+left_out = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL, leave out what is about SQLite and what no database can change, and say so in the end."""
+    out = [item for item in items if any(map(item.get_closest_marker, LEFT_OUT))] if postgres.shared.is_chosen else []
+    config.stash[left_out] = sorted({item.nodeid.partition("[")[0] for item in out})
+    items[:] = [item for item in items if item not in out]
+    config.hook.pytest_deselected(items=out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for name in config.stash.get(left_out, []):
+        terminalreporter.write_line(f"NOT ON POSTGRESQL {name}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -48,18 +80,18 @@ def settings(tmp_path: Path) -> Settings:
         instance=tmp_path,
         keys=KEYS,
         base_url="http://letter.example",
-        database_url=f"sqlite:///{tmp_path / 'letter.sqlite3'}",
+        database_url=postgres.address(tmp_path),
         smtp_url=(tmp_path / "mail").as_uri(),
         mail_from="Open letters <letters@letter.example>",
     )
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database_url)
-    Base.metadata.create_all(database.engine)
-    yield database
-    database.close()
+def database(tmp_path: Path) -> Iterator[Database]:
+    with postgres.made(tmp_path) as url:
+        database = Database(url)
+        yield database
+        database.close()
 
 
 @pytest.fixture

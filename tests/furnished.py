@@ -13,8 +13,9 @@ from letter import accounts, clock, confirmation, letters, privacy, signatures
 from letter.app import create_app
 from letter.config import Settings
 from letter.db import Database
-from letter.models import Base, Display, Kind, Letter, LetterState, Role, Signature, State
+from letter.models import Display, Kind, Letter, LetterState, Role, Signature, State
 from letter.tokens import Purpose
+from tests import postgres
 from tests.conftest import KEYS, PASSWORD_HASH, make_letter, submission, token
 from tests.serving import free_port
 
@@ -45,15 +46,14 @@ class Quiet(WSGIRequestHandler):
 @contextmanager
 def furnished(folder: Path) -> Iterator[Site]:
     """The service, stopped at the end."""
+    with postgres.made(folder) as url:
+        yield from _serve(folder, url)
+
+
+def _serve(folder: Path, url: str) -> Iterator[Site]:
     port = free_port()
-    settings = Settings(
-        instance=folder,
-        keys=KEYS,
-        base_url=f"http://127.0.0.1:{port}",
-        database_url=f"sqlite:///{folder / 'letter.sqlite3'}",
-    )
+    settings = Settings(instance=folder, keys=KEYS, base_url=f"http://127.0.0.1:{port}", database_url=url)
     database = Database(settings.database_url)
-    Base.metadata.create_all(database.engine)
     with database.writing() as session:
         paths = fill(session)
     server = make_server("127.0.0.1", port, create_app(settings, database), threaded=True, request_handler=Quiet)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
+from tests import postgres
+
 START_SECONDS = 30
 
 
@@ -95,7 +97,11 @@ class Server:
 @contextlib.contextmanager
 def serving(folder: Path, *arguments: str, **environ: str) -> Iterator[Server]:
     """A server with an open letter at /library, stopped at the end."""
-    server = Server(folder, **environ)
+    with postgres.made(folder, tables=False) as url:
+        yield from _serve(Server(folder, **{"LETTER_DATABASE_URL": url, **environ}), folder, arguments)
+
+
+def _serve(server: Server, folder: Path, arguments: tuple[str, ...]) -> Iterator[Server]:
     server.run("init")
     text = folder / "text.txt"
     text.write_text("Open the library.\n\nSincerely yours,\n\nZelda Quist – Teacher\n", "utf-8")

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from letter import cli, config
 from letter.db import Database
 from letter.models import Audit, Letter, Signature
+from tests import postgres
 
 TEXT = """\
 We ask for the library to be opened.
@@ -53,6 +54,8 @@ def a_shell(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
         monkeypatch.delenv(name)
     monkeypatch.setenv("LETTER_INSTANCE", str(folder))
     mask = os.umask(0o022)
+    if postgres.shared.is_chosen:
+        monkeypatch.setenv("LETTER_DATABASE_URL", postgres.address(folder))
 
     def run(*arguments: str | Path, typed: str = "") -> Answer:
         monkeypatch.setattr(sys, "argv", ["letter", *map(str, arguments)])
@@ -65,7 +68,8 @@ def a_shell(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
             code = int(end.code or 0)
         return Answer(code, *capfd.readouterr())
 
-    yield run
+    with postgres.made(folder, tables=False):
+        yield run
     os.umask(mask)
 
 

@@ -17,6 +17,7 @@ from letter.config import PACKAGE
 from letter.db import Database
 from letter.errors import NotReady
 from letter.models import Base, Limit, Role
+from tests import postgres
 from tests.conftest import KEYS, make_letter, submission
 
 SCRIPTS = ScriptDirectory(str(PACKAGE / "migrations"))
@@ -25,9 +26,10 @@ REVISIONS = [script.revision for script in SCRIPTS.walk_revisions()][::-1]  # ol
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'migrated.sqlite3'}")
-    yield database
-    database.close()
+    with postgres.made(tmp_path, "migrated", tables=False) as url:
+        database = Database(url)
+        yield database
+        database.close()
 
 
 def fill(database: Database) -> None:
