@@ -1,0 +1,1 @@
+"""Measures what this machine makes of Letter: `python -m bench`."""

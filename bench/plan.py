@@ -1,0 +1,41 @@
+"""How much is measured."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import filling
+from bench.serving import Instance
+
+PENDING_A_SECOND = 1500  # more than are confirmed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many rounds of how many seconds, on how many signatures, and where filled databases are kept."""
+
+    rounds: int
+    seconds: float
+    signatures: int
+    cache: Path
+
+    @property
+    def pending(self) -> int:
+        """How many signatures wait to be confirmed, so that a measurement has enough of them."""
+        return int(self.rounds * self.seconds * PENDING_A_SECOND)
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """Give a new folder, on the same disk as the cache, that is gone afterwards."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="run-", dir=self.cache) as folder:
+            yield Path(folder)
+
+    @contextmanager
+    def instance(self, *, signatures: int = 0, pending: int = 0, **environ: str) -> Iterator[Instance]:
+        """Give a filled instance on SQLite that is gone afterwards."""
+        with self.folder() as folder:
+            many = signatures or self.signatures
+            yield filling.filled(self.cache, folder / "instance", many, pending or self.pending, environ)
