@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from letter import __version__
 from letter.commands.demo import demo
+from letter.commands.keeping import backup, restore
 from letter.commands.lists import export, import_list, new
 from letter.commands.people import person
 from letter.commands.serving import serve, work
@@ -31,7 +32,7 @@ def letter() -> None:
     """Open letters: signatures confirmed by mail, names approved by people, a list that can be trusted."""
 
 
-for command in (demo, init, upgrade_command, check, serve, work, person, new, import_list, export):
+for command in (demo, init, upgrade_command, check, serve, work, person, new, import_list, export, backup, restore):
     letter.add_command(command)
 
 

@@ -26,6 +26,14 @@ def newest() -> str:
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
+def is_known(revision: str) -> bool:
+    """Tell whether this code knows the way on from `revision`."""
+    try:
+        return ScriptDirectory.from_config(_config()).get_revision(revision) is not None
+    except CommandError:
+        return False
+
+
 def current(database: Database) -> str | None:
     """Return the revision of the database, or None for an empty one."""
     with database.engine.connect() as connection:

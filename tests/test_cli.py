@@ -16,7 +16,20 @@ from letter.db import Database
 from tests.conftest import PASSWORD, Browser
 from tests.shell import NEW, TEXT, Run, a_shell, everything
 
-COMMANDS = ["demo", "init", "upgrade", "check", "serve", "work", "person", "new", "import", "export"]
+COMMANDS = [
+    "demo",
+    "init",
+    "upgrade",
+    "check",
+    "serve",
+    "work",
+    "person",
+    "new",
+    "import",
+    "export",
+    "backup",
+    "restore",
+]
 
 
 @pytest.fixture(name="run")

@@ -13,7 +13,7 @@ GROUND, CONFIG, MODELS, RULES, MIDDLE, EDGE, TOP = range(7)
 FLOORS = {
     **dict.fromkeys(("letter", "clock", "errors", "text", "names", "tokens", "sealing", "formats"), GROUND),
     **{"config": CONFIG, "columns": MODELS, "models": MODELS, "migrations": RULES},
-    **dict.fromkeys(("db", "turns", "links", "upgrade", "mail", "pages", "moving", "backup", "bulk"), MIDDLE),
+    **dict.fromkeys(("db", "turns", "links", "upgrade", "mail", "pages", "moving", "backup", "pgdump", "bulk"), MIDDLE),
     **dict.fromkeys(("web", "commands"), EDGE),
     **dict.fromkeys(("app", "cli", "__main__"), TOP),
 }
