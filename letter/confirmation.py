@@ -99,8 +99,10 @@ def renew(session: Session, keys: Keys, signature: Signature) -> None:
     )
 
 
-def expire(session: Session) -> int:
-    """Mark late signatures as expired and, a week later, forget who they were; return how many were marked."""
-    marked = signatures.expire(session)
-    signatures.blank_expired(session, clock.now() - KEEP_UNCONFIRMED)
-    return marked
+def expire(session: Session, most: int = 1000) -> int:
+    """Mark late signatures as expired and, a week later, forget who they were; return how many rows that changed.
+
+    Up to `most` of each, so that nobody who signs meanwhile waits for long: call it until nothing is left.
+    """
+    marked = signatures.expire(session, most)
+    return marked + signatures.blank_expired(session, clock.now() - KEEP_UNCONFIRMED, most)

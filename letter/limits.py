@@ -106,6 +106,8 @@ def address(keys: Keys, scope: str, email: str) -> str:
     return email_key(keys, f"limit:{scope}", email).hex()
 
 
-def forget_old(session: Session) -> int:
-    """Delete the counts whose windows have ended; return how many."""
-    return int(session.execute(delete(Limit).where(Limit.ends_at <= clock.now())).rowcount)  # type: ignore[attr-defined]
+def forget_old(session: Session, most: int = 1000) -> int:
+    """Delete up to `most` counts whose windows have ended; return how many."""
+    old = select(Limit.id).where(Limit.ends_at <= clock.now()).limit(most)
+    gone = delete(Limit).where(Limit.id.in_(old.scalar_subquery()))
+    return int(session.execute(gone).rowcount)  # type: ignore[attr-defined]

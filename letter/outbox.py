@@ -3,9 +3,11 @@
 import random
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, Select, Update, func, literal_column, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from letter import clock, limits, tokens
 from letter.models import LIVING_STATES, Blocked, Outbox, Post, Signature, State
@@ -20,6 +22,7 @@ GIVE_UP_AFTER = timedelta(days=4)
 # No server for as long as a link lives: the address is not kept for longer.
 KEPT_WITHOUT_SERVER = timedelta(days=7)
 EVERYWHERE = "instance"
+FIRST, LATER = 0, 1  # what somebody waits for at the screen, and the rest
 
 
 class Mail(StrEnum):
@@ -32,41 +35,59 @@ class Mail(StrEnum):
 
 def queue(session: Session, keys: Keys, kind: Mail, signature: Signature, address: str) -> Outbox:
     """Add a mail about `signature` to `address`. Its text is made when it is sent."""
-    now = clock.now()
-    row = Outbox(
-        kind=kind,
-        signature=signature,
-        message_id=tokens.new_uid(),
-        priority=0 if kind is Mail.CONFIRM else 1,
-        to_sealed=seal(keys, address),
-        state=Post.WAITING,
-        due_at=now,
-        created_at=now,
-    )
+    row = Outbox(signature=signature, **values_for(keys, kind, address, clock.now()))
     session.add(row)
     return row
 
 
+def values_for(keys: Keys, kind: Mail, address: str, now: datetime) -> dict[str, Any]:
+    """Return the columns of a new mail, all but `signature_id`, for those who insert without an object."""
+    return {
+        "kind": kind,
+        "message_id": tokens.new_uid(),
+        "priority": FIRST if kind is Mail.CONFIRM else LATER,
+        "to_sealed": seal(keys, address),
+        "state": Post.WAITING,
+        "attempts": 0,
+        "due_at": now,
+        "error": "",
+        "created_at": now,
+    }
+
+
 def claim(session: Session, most: int) -> list[Outbox]:
-    """Lease up to `most` mails that are due, oldest first; a lease that ran out is due again.
+    """Lease up to `most` mails that are due, confirmations before all others, each kind oldest first.
 
     Claiming is no attempt: a worker that dies, or finds no server, has not tried. `settle` counts.
     """
     now = clock.now()
-    due = (
-        select(Outbox.id)
-        .where(Outbox.state.in_((Post.WAITING, Post.LEASED)), Outbox.due_at <= now)
-        .order_by(Outbox.due_at, Outbox.id)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )
-    leased = (
-        update(Outbox)
-        .where(Outbox.id.in_(due.scalar_subquery()))
-        .values(state=Post.LEASED, lease=tokens.new_uid(), due_at=now + LEASE)
-        .returning(Outbox)
-    )
-    return sorted(session.scalars(leased), key=lambda row: row.id)
+    session.execute(_freed(now, most))
+    found: list[Outbox] = []
+    for priority in (FIRST, LATER):
+        if len(found) < most:
+            leased = session.scalars(_leased(priority, now, most - len(found)))
+            found += sorted(leased, key=lambda row: row.id)
+    return found
+
+
+def _freed(now: datetime, most: int) -> Update:
+    """A lease that ran out is nobody's: its mail waits again, in its place among the others."""
+    due = _some(Outbox.due_at <= now, state=Post.LEASED).order_by(Outbox.due_at, Outbox.id).limit(most)
+    freed = update(Outbox).where(Outbox.id.in_(due.scalar_subquery()))
+    return freed.values(state=Post.WAITING, lease=None).execution_options(synchronize_session="fetch")
+
+
+def _leased(priority: int, now: datetime, most: int) -> ReturningUpdate[Outbox]:
+    due = _some(Outbox.priority == priority, Outbox.due_at <= now, state=Post.WAITING)
+    due = due.order_by(Outbox.due_at, Outbox.id).limit(most)
+    leased = update(Outbox).where(Outbox.id.in_(due.scalar_subquery()))
+    return leased.values(state=Post.LEASED, lease=tokens.new_uid(), due_at=now + LEASE).returning(Outbox)
+
+
+def _some(*which: ColumnElement[bool], state: Post) -> Select[int]:
+    # The state is part of the statement: a database takes a partial index only for a value that it sees.
+    is_so = Outbox.state == literal_column(f"'{state}'")
+    return select(Outbox.id).where(is_so, *which).with_for_update(skip_locked=True)
 
 
 def hold(session: Session, row_id: int, lease: str) -> Outbox | None:

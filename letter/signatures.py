@@ -155,15 +155,20 @@ def move(signature: Signature, to: State) -> None:
         signature.confirmed_at, signature.decided_at = signature.confirmed_at or now, None
 
 
-def expire(session: Session) -> int:
-    """Move every pending signature whose link is too old to expired, in one statement; return how many."""
-    return _bulk(session, Signature.state == State.PENDING, Signature.expires_at <= clock.now(), state=State.EXPIRED)
+def expire(session: Session, most: int) -> int:
+    """Move up to `most` pending signatures whose links are too old to expired; return how many."""
+    late = _some(most, Signature.state == State.PENDING, Signature.expires_at <= clock.now())
+    return _bulk(session, late, state=State.EXPIRED)
 
 
-def blank_expired(session: Session, before: datetime) -> int:
-    """Leave nothing of the people whose links expired before a moment; return how many rows were blanked."""
-    old = (Signature.state == State.EXPIRED, Signature.expires_at <= before, func.length(Signature.name) > 0)
-    return _bulk(session, *old, **BLANK)
+def blank_expired(session: Session, before: datetime, most: int) -> int:
+    """Leave nothing of up to `most` people whose links expired before a moment; return how many rows were blanked."""
+    old = _some(most, Signature.state == State.EXPIRED, Signature.expires_at <= before)
+    return _bulk(session, old, expires_at=None, **BLANK)
+
+
+def _some(most: int, *which: ColumnElement[bool]) -> ColumnElement[bool]:
+    return Signature.id.in_(select(Signature.id).where(*which).limit(most).scalar_subquery())
 
 
 def drop_sealed_siblings(session: Session, signature: Signature) -> None:

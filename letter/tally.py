@@ -144,7 +144,21 @@ def _put(session: Session, letter_id: int, name: str, number: int) -> None:
 
 
 def mend(session: Session) -> dict[str, int]:
-    """Compare the numbers of every letter with the truth, correct them, and return what was off and by how much.
+    """Compare the numbers of every letter with the truth, correct them, and return what was off and by how much."""
+    wrong = errors(session)
+    correct(session, wrong)
+    return {f"letter {letter_id}: {name}": number for (letter_id, name), number in wrong.items()}
+
+
+def correct(session: Session, wrong: dict[tuple[int, str], int]) -> int:
+    """Add what `errors` found missing; return how much that was. It stays right however much has changed since."""
+    for (letter_id, name), number in wrong.items():
+        add(session, letter_id, name, number)
+    return len(wrong)
+
+
+def errors(session: Session) -> dict[tuple[int, str], int]:
+    """Return by how much each number of each letter falls short of the truth.
 
     Takes a full count, and the truth only holds still on SQLite and in a REPEATABLE READ transaction; for the night.
     """
@@ -161,7 +175,4 @@ def mend(session: Session) -> dict[str, int]:
     for letter_id in session.scalars(select(Letter.id)):
         for name, (number, _) in everything(session, letter_id).items():
             truth[letter_id, name] -= number if name != CHANGES else 0
-    wrong = {key: number for key, number in truth.items() if number}
-    for (letter_id, name), number in wrong.items():
-        add(session, letter_id, name, number)
-    return {f"letter {letter_id}: {name}": number for (letter_id, name), number in wrong.items()}
+    return {key: number for key, number in truth.items() if number}

@@ -326,16 +326,16 @@ def test_the_loop_tidies_up_once_a_minute(database: Database, worker: Worker, cl
     with database.writing() as session:
         limits.is_within(session, limits.MAILS_PER_ADDRESS, "somebody")
         session.commit()
-    worker._keep_house()
+    worker.keep_house()
     clock.shift(timedelta(seconds=59))
     change(database, lambda _, signature: setattr(signature, "expires_at", NOON))
-    worker._keep_house()
+    worker.keep_house()
     assert pending(database) == 1
     clock.shift(timedelta(seconds=1))
-    worker._keep_house()
+    worker.keep_house()
     assert (pending(database), counted(database)) == (0, 1)
     clock.shift(timedelta(days=1))
-    worker._keep_house()
+    worker.keep_house()
     assert counted(database) == 0
 
 

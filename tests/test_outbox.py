@@ -37,47 +37,6 @@ def settle(session: Session, row: Outbox, email: str = DANA) -> bool:
     return outbox.settle(session, KEYS, row, email)
 
 
-# Claiming
-
-
-def test_mails_are_claimed_oldest_first_and_not_twice(session: Session, letter: Letter) -> None:
-    rows = [sign(session, letter, f"supporter{n}@example.org") for n in range(5)]
-    rows[3].due_at -= timedelta(minutes=1)
-    session.flush()
-    assert {row.id for row in outbox.claim(session, 2)} == {rows[3].id, rows[0].id}
-    assert len(outbox.claim(session, 50)) == 3
-    assert outbox.claim(session, 50) == []
-
-
-def test_a_mail_that_is_not_due_is_left_alone(session: Session, letter: Letter) -> None:
-    sign(session, letter).due_at += timedelta(seconds=1)
-    session.flush()
-    assert outbox.claim(session, 50) == []
-
-
-def test_a_lease_that_ran_out_is_given_to_another(
-    session: Session, letter: Letter, at_noon: time_machine.Traveller
-) -> None:
-    row = sign(session, letter)
-    (first,) = [claimed.lease for claimed in outbox.claim(session, 50)]
-    at_noon.shift(outbox.LEASE)
-    (second,) = [claimed.lease for claimed in outbox.claim(session, 50)]
-    assert first and second and first != second
-    assert outbox.hold(session, row.id, first) is None
-    assert outbox.hold(session, row.id, second) is row
-
-
-def test_a_mail_that_is_done_is_held_by_nobody(session: Session, letter: Letter) -> None:
-    row = sign(session, letter)
-    outbox.claim(session, 50)
-    lease = row.lease
-    assert lease
-    outbox.sent(row)
-    session.flush()
-    assert outbox.hold(session, row.id, lease) is None
-    assert outbox.claim(session, 50) == []
-
-
 # What a first mail becomes
 
 

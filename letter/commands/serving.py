@@ -118,6 +118,7 @@ def work(once: bool, parent: int | None) -> None:
         worker = Worker(database, settings)
         if once:
             click.echo(f"{worker.run_once()} mails handled.")
+            worker.keep_house()
             return
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

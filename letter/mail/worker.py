@@ -15,11 +15,12 @@ from email.message import EmailMessage
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from letter import clock, confirmation, limits, outbox
+from letter import clock, outbox
 from letter.config import Settings
 from letter.db import Database
 from letter.links import Links
 from letter.mail import Refused, Transport, Unreachable, messages, smtp
+from letter.mail.keeping import Keeper
 from letter.models import Outbox
 from letter.outbox import Mail
 from letter.sealing import Unsealable, unseal
@@ -28,7 +29,6 @@ BATCH = 50
 IDLE = 1.0  # seconds
 AFTER_ERROR = 5.0  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
-HOUSEKEEPING = timedelta(seconds=60)
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Worker:
         self._stop = threading.Event()
         self._pause = FIRST_PAUSE
         self._not_before: datetime | None = None
-        self._cleaned_at: datetime | None = None
+        self._keeper = Keeper(database)
 
     def run(self, stop: threading.Event) -> None:
         """Send and tidy up until `stop` is set. Errors are logged and outlived."""
@@ -62,12 +62,17 @@ class Worker:
         while not stop.is_set():
             try:
                 is_idle = self.run_once() == 0
-                self._keep_house()
+                self.keep_house()
             except Exception as error:
                 log.error("worker: %s", _what(error))
                 stop.wait(AFTER_ERROR)
             else:
                 stop.wait(IDLE if is_idle else 0)
+
+    def keep_house(self) -> None:
+        """Add numbers up, and end what is too old; between two batches, so about once a second."""
+        self._keeper.fold()
+        self._keeper.keep_house()
 
     def run_once(self) -> int:
         """Send one batch of what is due; return how many mails were handled."""
@@ -179,16 +184,6 @@ class Worker:
                 if row:
                     outbox.put_back(row, until, why)
             session.commit()
-
-    def _keep_house(self) -> None:
-        if self._cleaned_at and clock.now() < self._cleaned_at + HOUSEKEEPING:
-            return
-        for task in (confirmation.expire, limits.forget_old):
-            with self._database.writing() as session:
-                task(session)
-                session.commit()
-        self._database.tidy()
-        self._cleaned_at = clock.now()
 
 
 def _what(error: Exception) -> str:

@@ -1,0 +1,130 @@
+"""Whose a mail is: claimed with a lease, confirmations first, and by the index."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import event, select, text
+from sqlalchemy.orm import Session
+
+from letter import outbox, signatures
+from letter.db import Database
+from letter.models import Letter, Outbox
+from letter.outbox import Mail
+from tests.conftest import KEYS, submission
+
+NOON = datetime(2026, 7, 8, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def at_noon() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
+
+
+def sign(session: Session, letter: Letter, email: str = "dana@example.org") -> Outbox:
+    """Sign, and return the mail that is due."""
+    signature = signatures.sign(session, KEYS, letter, submission(email=email))
+    return session.scalars(select(Outbox).where(Outbox.signature_id == signature.id)).one()
+
+
+# Claiming
+
+
+def test_mails_are_claimed_oldest_first_and_not_twice(session: Session, letter: Letter) -> None:
+    rows = [sign(session, letter, f"supporter{n}@example.org") for n in range(5)]
+    rows[3].due_at -= timedelta(minutes=1)
+    session.flush()
+    assert {row.id for row in outbox.claim(session, 2)} == {rows[3].id, rows[0].id}
+    assert len(outbox.claim(session, 50)) == 3
+    assert outbox.claim(session, 50) == []
+
+
+def test_a_mail_that_is_not_due_is_left_alone(session: Session, letter: Letter) -> None:
+    sign(session, letter).due_at += timedelta(seconds=1)
+    session.flush()
+    assert outbox.claim(session, 50) == []
+
+
+def test_a_lease_that_ran_out_is_given_to_another(
+    session: Session, letter: Letter, at_noon: time_machine.Traveller
+) -> None:
+    row = sign(session, letter)
+    (first,) = [claimed.lease for claimed in outbox.claim(session, 50)]
+    at_noon.shift(outbox.LEASE)
+    (second,) = [claimed.lease for claimed in outbox.claim(session, 50)]
+    assert first and second and first != second
+    assert outbox.hold(session, row.id, first) is None
+    assert outbox.hold(session, row.id, second) is row
+
+
+def test_a_mail_that_is_done_is_held_by_nobody(session: Session, letter: Letter) -> None:
+    row = sign(session, letter)
+    outbox.claim(session, 50)
+    lease = row.lease
+    assert lease
+    outbox.sent(row)
+    session.flush()
+    assert outbox.hold(session, row.id, lease) is None
+    assert outbox.claim(session, 50) == []
+
+
+def test_confirmations_go_before_all_others_however_old(session: Session, letter: Letter) -> None:
+    thanks = [outbox.queue(session, KEYS, Mail.CONFIRMED, None, "eli@example.org") for _ in range(3)]  # type: ignore[arg-type]
+    for row in thanks:
+        row.due_at -= timedelta(hours=1)
+    asked = [sign(session, letter, f"supporter{n}@example.org") for n in range(3)]
+    session.flush()
+    assert [outbox.claim(session, 4), outbox.claim(session, 4)] == [[*asked, thanks[0]], thanks[1:]]
+
+
+def test_what_a_dead_worker_held_goes_to_its_place_in_the_line(
+    session: Session, letter: Letter, at_noon: time_machine.Traveller
+) -> None:
+    thanks = outbox.queue(session, KEYS, Mail.CONFIRMED, None, "eli@example.org")  # type: ignore[arg-type]
+    session.flush()
+    assert outbox.claim(session, 1) == [thanks]
+    at_noon.shift(outbox.LEASE)
+    asked = sign(session, letter)
+    assert [outbox.claim(session, 1), outbox.claim(session, 1)] == [[asked], [thanks]]
+
+
+def plans(session: Session, database: Database) -> list[str]:
+    """How the database carries out each statement of a claim."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    outbox.claim(session, 50)
+    event.remove(database.engine, "before_cursor_execute", note)
+    explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+    if not database.is_sqlite:  # a table of a few rows is read whole
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+    rows = [session.connection().exec_driver_sql(explain + one, parameters).all() for one, parameters in asked]
+    return ["\n".join(str(row[-1]) for row in plan) for plan in rows]
+
+
+def test_a_claim_reads_its_index_in_order_and_sorts_nothing(
+    session: Session, letter: Letter, database: Database
+) -> None:
+    for number in range(20):
+        sign(session, letter, f"supporter{number}@example.org")
+    freed, *claimed = plans(session, database)
+    assert "ix_outbox_leased" in freed
+    assert len(claimed) == 2
+    assert all("ix_outbox_waiting" in plan for plan in claimed)
+    assert not any(word in plan for plan in (freed, *claimed) for word in ("TEMP B-TREE", "Sort", "SCAN outbox"))
+
+
+def test_a_row_that_is_inserted_by_its_values_is_the_same_as_one_that_is_queued(
+    session: Session, letter: Letter
+) -> None:
+    queued = sign(session, letter)
+    values = outbox.values_for(KEYS, Mail.CONFIRM, "dana@example.org", NOON)
+    same = {name: getattr(queued, name) for name in values.keys() - {"message_id", "to_sealed"}}
+    assert {name: values[name] for name in same} == same
+    assert set(values) | {"id", "signature_id", "lease", "sent_at"} == set(Outbox.__table__.columns.keys())
