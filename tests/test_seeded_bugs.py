@@ -130,6 +130,18 @@ BUGS = {
         "not self.file.exists():\n            pass",
         "tests/test_faults.py",
     ),
+    "the standby is not waited for": Bug(
+        "deploy/patroni/patroni.yml",
+        "    synchronous_mode: true\n",
+        "    synchronous_mode: false\n",
+        "tests/test_failover.py",
+    ),
+    "the primary does not wait for its disk": Bug(
+        "deploy/patroni/patroni.yml",
+        'synchronous_commit: "on"',
+        'synchronous_commit: "off"',
+        "tests/test_failover.py",
+    ),
 }
 
 
@@ -137,7 +149,7 @@ BUGS = {
 @pytest.mark.parametrize("name", list(BUGS))
 def test_the_suite_finds(name: str, tmp_path: Path) -> None:
     bug = BUGS[name]
-    for part in ("letter", "templates", "static", "tests", "pyproject.toml", "README.md"):
+    for part in ("letter", "templates", "static", "deploy", "tests", "pyproject.toml", "README.md"):
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         copy(ROOT / part, tmp_path / part)
     file = tmp_path / bug.file
