@@ -30,6 +30,7 @@ from letter.web import (
 )
 
 KIB = 1024
+SECONDS_TO_ANSWER = 5.0  # that a page waits for the database; connecting comes on top
 
 
 class SlugConverter(BaseConverter):
@@ -77,7 +78,7 @@ def create_app(given: config.Settings, database: Database) -> Flask:
 def from_environment() -> Flask:
     """Return the application for the settings in force; the server's processes start here."""
     given = config.load(os.environ)
-    database = Database(given.database_url)
+    database = Database(given.database_url, replica_url=given.replica_url, patience=SECONDS_TO_ANSWER)
     upgrade.demand(database, given.keys)
     if parent := multiprocessing.parent_process():
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

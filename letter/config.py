@@ -52,6 +52,9 @@ class Settings:
     database_url: str = field(
         default="", metadata=_about("The database, as an SQLAlchemy address; SQLite in the instance folder if unset.")
     )
+    replica_url: str = field(
+        default="", metadata=_about("A PostgreSQL database that follows that one: lists and letters are read from it.")
+    )
     smtp_url: str = field(
         default="",
         metadata=_about(
@@ -99,6 +102,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         keys=Keys(*(_key(name, said[name]) for name in KEY_NAMES)),
         base_url=_base_url(said["base_url"] or _served_at(instance)),
         database_url=said["database_url"] or f"sqlite:///{instance / 'letter.sqlite3'}",
+        replica_url=said["replica_url"],
         smtp_url=said["smtp_url"] or (instance / "mail").as_uri(),
         mail_from=said["mail_from"] or "letter@localhost",
         contact=said["contact"],

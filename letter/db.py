@@ -1,16 +1,19 @@
 """Engine and sessions. Reading sessions cannot write; writing sessions take the lock when they begin."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from letter import postgres
 from letter.config import BadSetting
 from letter.errors import NotReady
 from letter.turns import Together, Turn
@@ -23,22 +26,16 @@ except ImportError:  # no wheel for this machine: the standard module, if need b
 T = TypeVar("T")
 BUSY_SECONDS = 20
 CACHE_KIB = 16 * 1024  # of each connection; SQLite's own 2 MiB read the tops of large indexes again and again
-# A dead server is noticed within ten seconds. No `statement_timeout`: where a standby must confirm a commit, a commit
-# that is cut off while it waits looks like one that went through (PostgreSQL 15, "synchronous replication").
-POSTGRES = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 2,
-    "tcp_user_timeout": 10_000,
-    "application_name": "letter",
-}
-POOL = {"pool_size": 8, "max_overflow": 32, "pool_timeout": 5, "pool_pre_ping": True}
 HAS_TURN = "has turn"
 UNKNOWN = (
     "LETTER_DATABASE_URL must be an SQLAlchemy address such as sqlite:////folder/letter.sqlite3, "
     "of a database whose driver is installed."
 )
+NO_REPLICA = (
+    "LETTER_REPLICA_URL must be the address of a PostgreSQL database that follows the one in LETTER_DATABASE_URL."
+)
+REPLICA_PATIENCE, REPLICA_PAUSE = 3.0, 10.0  # seconds to wait for it; seconds to leave it alone when it is away
+AWAY = (DBAPIError, NoConnectionLeft)  # what is raised when a database cannot be reached or used
 
 
 def is_wal_safe(version: tuple[int, int, int]) -> bool:
@@ -66,17 +63,24 @@ def journal_mode() -> str:
 class Database:
     """The database of one instance."""
 
-    def __init__(self, url: str) -> None:
-        """Raise BadSetting for an address that SQLAlchemy does not know, or a database whose driver is missing."""
+    def __init__(self, url: str, *, replica_url: str = "", patience: float | None = None) -> None:
+        """Raise BadSetting for an address that SQLAlchemy does not know, or a database whose driver is missing.
+
+        `replica_url` is where public pages are read. `patience` is how many seconds a page may wait for the database;
+        None for work that takes its time.
+        """
         try:
-            self.url = make_url(url)
+            self.url = _parsed(url)
             self.is_sqlite = self.url.get_backend_name() == "sqlite"
-            self._turn = Turn(self.file, BUSY_SECONDS) if self.file else None
+            self._patience = patience
+            self._turn = Turn(self.file, patience or BUSY_SECONDS) if self.file else None
             self._writer = self._engine(read_only=False)
             self._reader = self._engine(read_only=True)
             self.shared = Together(self.writing)
         except (ArgumentError, ImportError):
             raise BadSetting(UNKNOWN) from None  # the setting can hold a password, so it is not repeated
+        self._replica = _replica(replica_url) if replica_url else None
+        self._replica_rests_until = float("-inf")
 
     @property
     def engine(self) -> Engine:
@@ -90,9 +94,9 @@ class Database:
 
     def _engine(self, read_only: bool) -> Engine:
         if not self.is_sqlite:
-            asked = {name: value for name, value in POSTGRES.items() if name not in self.url.query}
-            return create_engine(self.url, connect_args=asked, hide_parameters=True, **POOL)
-        engine = create_engine(self.url, module=sqlite, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
+            return postgres.engine(self.url, read_only=read_only, patience=self._patience)
+        waits = {"timeout": self._patience or BUSY_SECONDS}
+        engine = create_engine(self.url, module=sqlite, connect_args=waits, hide_parameters=True)
         if read_only:
             event.listen(engine, "connect", _prepare_reader)
             event.listen(engine, "begin", _begin)
@@ -115,13 +119,30 @@ class Database:
             self._turn.give()
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """Give a session that can only read, so that no GET leaves a trace. Raise NotReady without a database."""
+    def reading(self, *, public: bool = False) -> Iterator[Session]:
+        """Give a session that can only read, so that no GET leaves a trace. Raise NotReady without a database.
+
+        What is `public` is read from the replica, if there is one and it answers: it may be a few seconds behind.
+        """
         self._demand_file()
-        with Session(self._reader, autoflush=False, expire_on_commit=False) as session:
-            if not self.is_sqlite:
-                session.connection(execution_options={"postgresql_readonly": True})
+        with (self._on_replica() if public else None) or self._on(self._reader) as session:
             yield session
+
+    def _on(self, engine: Engine) -> Session:
+        return Session(engine, autoflush=False, expire_on_commit=False)
+
+    def _on_replica(self) -> Session | None:
+        """Return a session that is connected to the replica, or None: then the primary answers."""
+        if self._replica is None or time.monotonic() < self._replica_rests_until:
+            return None
+        session = self._on(self._replica)
+        try:
+            session.connection()
+        except AWAY:
+            self._replica_rests_until = time.monotonic() + REPLICA_PAUSE
+            session.close()
+            return None
+        return session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -158,7 +179,7 @@ class Database:
         try:
             with self._reader.connect():
                 return True
-        except OperationalError:
+        except AWAY:
             return False
 
     def tidy(self) -> None:
@@ -173,10 +194,30 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        self._writer.dispose()
-        self._reader.dispose()
+        for engine in (self._writer, self._reader, self._replica):
+            if engine is not None:
+                engine.dispose()
         if self._turn:
             self._turn.close()
+
+
+def _parsed(url: str) -> URL:
+    """Return an address as SQLAlchemy knows it; `postgres://`, as many hosts write it, is PostgreSQL by psycopg."""
+    found = make_url(url)
+    backend = found.get_backend_name()
+    if backend not in ("sqlite", *postgres.NAMES):
+        raise ArgumentError(backend)
+    return found if backend == "sqlite" else found.set(drivername="postgresql+psycopg")
+
+
+def _replica(url: str) -> Engine:
+    try:
+        found = _parsed(url)
+    except ArgumentError:
+        raise BadSetting(NO_REPLICA) from None
+    if found.get_backend_name() == "sqlite":
+        raise BadSetting(NO_REPLICA)
+    return postgres.engine(found, read_only=True, patience=REPLICA_PATIENCE)
 
 
 def _prepare(connection: Any, _record: Any) -> None:

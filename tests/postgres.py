@@ -51,9 +51,7 @@ class Cluster:
         self.bin = binaries()
         if self.bin is None:
             pytest.skip(MISSING)
-        self.folder = Path(
-            tempfile.mkdtemp(prefix="letter-pg-", dir="/tmp")
-        )  # short: a socket's path may have 107 letters
+        self.folder = Path(tempfile.mkdtemp(prefix="letter-pg-", dir="/tmp"))  # a path in reach, and a short one
         self.data = self.folder / "data"
         if user := _user():
             os.chown(self.folder, user["user"], user["group"])
@@ -91,6 +89,11 @@ class Cluster:
         """Run a statement outside any transaction; `{}` stands for a quoted name."""
         with psycopg.connect(host=str(self.folder), user=OWNER, dbname="postgres", autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
+
+    def end_connections(self, name: str) -> None:
+        """End every connection to a database."""
+        with psycopg.connect(host=str(self.folder), user=OWNER, dbname="postgres", autocommit=True) as connection:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
     def create(self, name: str, *, tables: bool) -> str:
         """Make a database, empty or with all tables; return its address."""

@@ -15,6 +15,7 @@ SECRET, SEALING, INDEX = (letter * 43 + "=" for letter in "AEI")
 SAID = {
     "LETTER_BASE_URL": "http://127.0.0.1:9000",
     "LETTER_DATABASE_URL": "sqlite:////srv/elsewhere.sqlite3",
+    "LETTER_REPLICA_URL": "postgresql://ada@replica.example/letter",
     "LETTER_SMTP_URL": "smtp://ada:secret@mail.example:587",
     "LETTER_MAIL_FROM": "Letters <letters@letter.example>",
     "LETTER_CONTACT": "Ada Alder, ada@example.org",
@@ -24,6 +25,7 @@ SAID = {
 MEANT = {
     "base_url": "http://127.0.0.1:9000",
     "database_url": "sqlite:////srv/elsewhere.sqlite3",
+    "replica_url": "postgresql://ada@replica.example/letter",
     "smtp_url": "smtp://ada:secret@mail.example:587",
     "mail_from": "Letters <letters@letter.example>",
     "contact": "Ada Alder, ada@example.org",
@@ -33,6 +35,7 @@ MEANT = {
 TOML = """
 base_url = "http://127.0.0.1:9000"
 database_url = "sqlite:////srv/elsewhere.sqlite3"
+replica_url = "postgresql://ada@replica.example/letter"
 smtp_url = "smtp://ada:secret@mail.example:587"
 mail_from = "Letters <letters@letter.example>"
 contact = "Ada Alder, ada@example.org"

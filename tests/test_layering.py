@@ -20,7 +20,7 @@ FLOORS = {
 FURNITURE = {f"letter.web.{word}" for word in ("guards", "forms", "errors", "headers", "filters", "request")}
 HIGHEST_THAT_MAY_NOT_KNOW = {
     **dict.fromkeys(("flask", "flask_wtf", "wtforms", "werkzeug", "jinja2", "granian", "click", "rich"), RULES),
-    **dict.fromkeys(("sqlalchemy", "alembic", "sqlite3", "pysqlite3"), CONFIG),
+    **dict.fromkeys(("sqlalchemy", "alembic", "sqlite3", "pysqlite3", "psycopg"), CONFIG),
 }
 DRAWERS = {"util", "helper", "common", "core", "service", "manager"}
 LAZY = {"__import__", "import_module"}

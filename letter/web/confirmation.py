@@ -7,7 +7,7 @@ from letter import confirmation, tokens
 from letter.errors import AlreadySigned, LinkExpired
 from letter.tokens import Purpose
 from letter.web.forms import PublicForm
-from letter.web.guards import open_to_all
+from letter.web.guards import open_to_all, sent_again
 from letter.web.request import commit, keys, let_go, reading, writing
 
 pages = Blueprint("confirmation", __name__)
@@ -29,6 +29,7 @@ def ask(token: str) -> ResponseReturnValue:
 
 @pages.post("/confirm/<token>")
 @open_to_all
+@sent_again
 def confirm(token: str) -> ResponseReturnValue:
     """Confirm; a second time shows the same page."""
     session = writing()
@@ -47,6 +48,7 @@ def confirm(token: str) -> ResponseReturnValue:
 
 @pages.post("/confirm/<token>/again")
 @open_to_all
+@sent_again
 def again(token: str) -> ResponseReturnValue:
     """Send a new link in place of one that expired."""
     session = writing()

@@ -4,13 +4,15 @@ import logging
 
 from flask import Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
-from letter.errors import NotFound, NotReady, Overtaken, Refusal, SignInNeeded
+from letter.db import AWAY
+from letter.errors import NotFound, NotReady, Overtaken, Refusal, SignInNeeded, StaleForm
+from letter.web import forms, guards
 from letter.web.request import SAFE
 
+SECONDS_AWAY = 60
 log = logging.getLogger("letter.web")
 
 HTTP = {
@@ -54,10 +56,28 @@ def on_http(error: HTTPException) -> ResponseReturnValue:
     return *page(status, title, advice), kept
 
 
-def on_database(error: DBAPIError) -> ResponseReturnValue:
+def on_database(error: Exception) -> ResponseReturnValue:
     """Say that nothing was stored; the log names the fault without what was being stored."""
-    log.error("database: %s", type(error.orig).__name__)
-    return *on_refusal(NotReady("The service cannot store anything at the moment")), {"Retry-After": "60"}
+    log.error("database: %s", type(getattr(error, "orig", None) or error).__name__)
+    return on_not_ready(NotReady("The service cannot store anything at the moment"))
+
+
+def on_not_ready(error: NotReady) -> ResponseReturnValue:
+    """Keep what was typed, on a page that needs no database, with a button that sends it again as it is."""
+    patience = {"Retry-After": str(SECONDS_AWAY)}
+    if not _can_be_sent_again():
+        return *on_refusal(error), patience
+    fields = list(request.form.items(multi=True))
+    return render_template("letters/later.html", fields=fields, typed=request.form), error.status, patience
+
+
+def _can_be_sent_again() -> bool:
+    """A form from another site must not become one of ours by being shown here."""
+    try:
+        forms.check_origin()
+    except StaleForm:
+        return False
+    return request.method not in SAFE and guards.can_be_sent_again(request.endpoint)
 
 
 def on_overtaken(_error: StaleDataError) -> tuple[str, int]:
@@ -85,7 +105,9 @@ def install(app: Flask) -> None:
     app.register_error_handler(Refusal, on_refusal)
     app.register_error_handler(SignInNeeded, on_sign_in_needed)
     app.register_error_handler(HTTPException, on_http)
-    app.register_error_handler(DBAPIError, on_database)
+    app.register_error_handler(NotReady, on_not_ready)
+    for away in AWAY:
+        app.register_error_handler(away, on_database)
     app.register_error_handler(StaleDataError, on_overtaken)
     app.register_error_handler(OverflowError, on_overflow)
     app.register_error_handler(Exception, on_fault)

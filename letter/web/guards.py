@@ -33,6 +33,17 @@ def keeps_what_was_typed(view: View) -> View:
     return view
 
 
+def sent_again(view: View) -> View:
+    """Let a view's form be sent a second time as it is, by one button, when the database was away."""
+    view.sent_again = True  # type: ignore[attr-defined]
+    return view
+
+
+def can_be_sent_again(endpoint: str | None) -> bool:
+    """Tell whether the form of a view may be written into a page again: there is no password in it."""
+    return bool(getattr(current_app.view_functions.get(endpoint or ""), "sent_again", False))
+
+
 def signed_in(view: View) -> View:
     """Open a view to everybody who works here."""
     view.opened = "staff"  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from letter.errors import BadInput, LetterClosed, NotFound
 from letter.models import Display, Kind, Letter, Role
 from letter.web import guards
 from letter.web.forms import DISPLAYS, LineField, NamedForm
-from letter.web.guards import for_role, keeps_what_was_typed, open_to_all
+from letter.web.guards import for_role, keeps_what_was_typed, open_to_all, sent_again
 from letter.web.request import commit, keys, reading, writing
 
 pages = Blueprint("letters", __name__)
@@ -98,6 +98,7 @@ def preview(slug: str) -> ResponseReturnValue:
 @pages.post("/<slug:slug>/sign")
 @open_to_all
 @keeps_what_was_typed
+@sent_again
 def sign(slug: str) -> ResponseReturnValue:
     """Take a signature: one transaction with its mail, and the same answer for every address."""
     letter = letters.public(reading(), slug)

@@ -10,7 +10,7 @@ from letter import confirmation, privacy
 from letter.models import LIVING_STATES, Display, Signature
 from letter.tokens import Purpose
 from letter.web.forms import DISPLAYS, NamedForm, PublicForm
-from letter.web.guards import keeps_what_was_typed, open_to_all
+from letter.web.guards import keeps_what_was_typed, open_to_all, sent_again
 from letter.web.request import commit, keys, reading, writing
 
 pages = Blueprint("privacy", __name__)
@@ -67,6 +67,7 @@ def _page(
 @pages.post("/mine/<token>/correct")
 @open_to_all
 @keeps_what_was_typed
+@sent_again
 def correct(token: str) -> ResponseReturnValue:
     """Correct name and affiliation."""
     signature = _find(reading(), token)
@@ -80,6 +81,7 @@ def correct(token: str) -> ResponseReturnValue:
 
 @pages.post("/mine/<token>/display")
 @open_to_all
+@sent_again
 def display(token: str) -> ResponseReturnValue:
     """Change who may see the name."""
     form = DisplayForm()
@@ -92,6 +94,7 @@ def display(token: str) -> ResponseReturnValue:
 
 @pages.post("/mine/<token>/updates")
 @open_to_all
+@sent_again
 def updates(token: str) -> ResponseReturnValue:
     """End the mails about what happens with the letter; the signature stays."""
     privacy.stop_updates(_find(writing(), token))
@@ -101,6 +104,7 @@ def updates(token: str) -> ResponseReturnValue:
 
 @pages.post("/mine/<token>/withdraw")
 @open_to_all
+@sent_again
 def withdraw(token: str) -> ResponseReturnValue:
     """Take the signature off the letter."""
     privacy.withdraw(writing(), _find(writing(), token))
@@ -110,6 +114,7 @@ def withdraw(token: str) -> ResponseReturnValue:
 
 @pages.post("/mine/<token>/erase")
 @open_to_all
+@sent_again
 def erase(token: str) -> ResponseReturnValue:
     """Withdraw, and leave nothing of the person."""
     privacy.erase(writing(), _find(writing(), token))
@@ -138,6 +143,7 @@ def ask_not_me(token: str) -> ResponseReturnValue:
 
 @pages.post("/not-me/<token>")
 @open_to_all
+@sent_again
 def not_me(token: str) -> ResponseReturnValue:
     """Withdraw a forged signature and never write to its address again."""
     session = writing()
