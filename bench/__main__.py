@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import load, pages, signing, table
+from bench import idle, load, pages, signing, table
 from bench.plan import Plan
 from bench.table import Figure
 
@@ -15,6 +15,7 @@ MEASURES: dict[str, Callable[[Plan], list[Figure]]] = {
     "pages": pages.measure,
     "signing": signing.measure,
     "confirming": signing.measure_confirming,
+    "idle": idle.measure,
 }
 
 

@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
 from letter import config, upgrade
+from letter.commands.serving import name_process
 from letter.db import Database
 from letter.web import (
     accounts,
@@ -77,6 +78,7 @@ def create_app(given: config.Settings, database: Database) -> Flask:
 
 def from_environment() -> Flask:
     """Return the application for the settings in force; the server's processes start here."""
+    name_process("letter-web")
     given = config.load(os.environ)
     database = Database(given.database_url, replica_url=given.replica_url, patience=SECONDS_TO_ANSWER)
     upgrade.demand(database, given.keys)

@@ -1,5 +1,6 @@
 """The `letter` command. Errors are one sentence on stderr and exit 1; wrong usage exits 2."""
 
+import importlib
 import os
 import sys
 
@@ -16,6 +17,7 @@ from letter.commands.setup import check, init, upgrade_command
 from letter.errors import Refusal
 
 PRIVATE = 0o077
+SERVING = {"serve", "demo"}
 
 
 class InReadingOrder(click.Group):
@@ -39,6 +41,8 @@ for command in (demo, init, upgrade_command, check, serve, work, person, new, im
 def main() -> None:
     """Run the command line."""
     os.umask(PRIVATE)  # databases, mails and keys are nobody else's business
+    if set(sys.argv[1:2]) & SERVING:
+        importlib.import_module("letter.app")  # before the server's processes are forked, so that they share it
     try:
         letter()
     except Refusal as error:

@@ -123,3 +123,7 @@ def test_the_stronger_of_two_roles_counts(session: Session, letter: Letter) -> N
     ben = accounts.add(session, "ben@example.org", Role.VIEWER, None)
     accounts.add(session, "ben@example.org", Role.ORGANISER, letter)
     assert accounts.letters_of(session, ben) == [(letter, Role.ORGANISER)]
+
+
+def test_who_does_not_exist_is_hashed_with_the_same_effort() -> None:
+    assert not accounts.HASHER.check_needs_rehash(accounts.NOBODY)

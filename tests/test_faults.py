@@ -27,18 +27,24 @@ def until(happens: Callable[[], bool], what: str) -> None:
 
 
 def children(pid: int) -> dict[int, str]:
-    """The processes that `pid` has started, with their command lines."""
+    """The processes that `pid` has started, with their names and command lines."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found[int(stat.parent.name)] = (stat.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                found[int(stat.parent.name)] = _name(stat.parent)
     return found
+
+
+def _name(process: Path) -> str:
+    """What a list of processes shows: forked ones have their parent's command line and a name of their own."""
+    line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return f"{(process / 'comm').read_text('utf-8', 'replace').strip()} {line}"
 
 
 def mail_worker(server: Server) -> int | None:
     assert server.process
-    return next((pid for pid, line in children(server.process.pid).items() if " work " in line), None)
+    return next((pid for pid, line in children(server.process.pid).items() if "letter-work" in line), None)
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here: this needs Linux")

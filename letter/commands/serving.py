@@ -1,13 +1,16 @@
 """`serve` and `work`: the web pages and the mail worker."""
 
 import contextlib
+import gc
+import multiprocessing
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 from granian import Granian
@@ -51,6 +54,7 @@ def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
         os.environ["LETTER_BASE_URL"] = url  # for the processes that start here
         config.remember(settings.instance, url)  # for the commands that are run beside them
     click.echo(f"Letter is at {settings.base_url}", err=True)
+    _share_memory()
     with _worker_beside() if work else contextlib.nullcontext():
         server = Granian(
             "letter.app:from_environment",
@@ -72,7 +76,9 @@ def _worker_beside() -> Iterator[None]:
     """Keep a mail worker running: one that dies is replaced, since nobody would notice that no mail goes out."""
     command = [sys.executable, "-m", "letter", "work", "--parent", str(os.getpid())]
     # The first one starts before the server forks: a fork in the middle of a start would hold its pipes open.
-    running = [subprocess.Popen(command)]  # noqa: S603 - our own
+    running: list[Forked | subprocess.Popen[bytes]] = [
+        Forked(_work_beside, os.getpid()) if can_fork() else subprocess.Popen(command)  # noqa: S603 - our own
+    ]
     ending = threading.Event()
 
     def keep() -> None:
@@ -81,7 +87,7 @@ def _worker_beside() -> Iterator[None]:
             if ending.wait(SECONDS_TO_RESTART):
                 return
             click.echo(f"The mail worker ended with {code}; starting another.", err=True)
-            running[:] = [subprocess.Popen(command)]  # noqa: S603 - our own
+            running[:] = [subprocess.Popen(command)]  # noqa: S603 - our own; by now there are threads, so no fork
 
     keeper = threading.Thread(target=keep, daemon=True)
     keeper.start()
@@ -92,6 +98,46 @@ def _worker_beside() -> Iterator[None]:
         running[-1].terminate()
         keeper.join(SECONDS_TO_STOP)
         running[-1].kill()
+
+
+def can_fork() -> bool:
+    """Tell whether the processes that start here are forked, and so share the memory of what is loaded by now."""
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+class Forked:
+    """A process that shares what this one has loaded; to be stopped like one of `subprocess`."""
+
+    def __init__(self, run: Callable[..., None], *arguments: object) -> None:
+        self._process = multiprocessing.get_context("fork").Process(target=run, args=arguments)
+        self._process.start()
+
+    def wait(self) -> int | None:
+        """Return its exit code once it has ended."""
+        self._process.join()
+        return self._process.exitcode
+
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+
+def _share_memory() -> None:
+    """Keep what is loaded by now where it lies: a collection in a forked process would write to, and so copy, all."""
+    if can_fork():
+        multiprocessing.set_start_method("fork", force=True)
+        gc.collect()
+        gc.freeze()
+
+
+def name_process(name: str) -> None:
+    """Call this process `name` in lists of processes, where that can be done; forked ones all look alike."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name, "ascii")
 
 
 def _url(host: str, port: int) -> str:
@@ -114,12 +160,28 @@ def demand_free(host: str, port: int) -> None:
 @click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
 def work(once: bool, parent: int | None) -> None:
     """Send the mails that are due, and tidy up."""
+    if not once:
+        _work(parent)
+        return
     with instance() as (settings, database):
         worker = Worker(database, settings)
-        if once:
-            click.echo(f"{worker.run_once()} mails handled.")
-            worker.keep_house()
-            return
+        click.echo(f"{worker.run_once()} mails handled.")
+        worker.keep_house()
+
+
+def _work_beside(parent: int) -> None:
+    """Run as the process that the web server forks. There, a refusal has nobody else to say it."""
+    try:
+        _work(parent)
+    except Refusal as error:
+        click.echo(error.sentence, err=True)
+        sys.exit(1)
+
+
+def _work(parent: int | None) -> None:
+    name_process("letter-work")
+    with instance() as (settings, database):
+        worker = Worker(database, settings)
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
