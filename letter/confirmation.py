@@ -10,6 +10,7 @@ from letter.errors import AlreadySigned, LetterClosed, LinkExpired, LinkInvalid
 from letter.models import LIVING_STATES, Evidence, LetterState, Signature, State
 from letter.outbox import Mail
 from letter.sealing import Keys, unseal
+from letter.signing import Submission
 from letter.tokens import Purpose
 
 KEEP_UNCONFIRMED = timedelta(days=7)  # so that an expired link can offer a new one; afterwards nothing is left
@@ -42,6 +43,11 @@ def demand_fresh(signature: Signature) -> None:
 def is_late(signature: Signature) -> bool:
     """Tell whether the link of a pending signature is too old."""
     return signature.expires_at is not None and signature.expires_at <= clock.now()
+
+
+def confirm_by(session: Session, keys: Keys, token: str) -> bool:
+    """Confirm the signature that `token` names; see `confirm`. Raise LinkInvalid if there is none."""
+    return confirm(session, keys, find(session, keys, token))
 
 
 def confirm(session: Session, keys: Keys, signature: Signature) -> bool:
@@ -87,7 +93,7 @@ def renew(session: Session, keys: Keys, signature: Signature) -> None:
         session,
         keys,
         signature.letter,
-        signatures.Submission(
+        Submission(
             name=signature.name,
             affiliation=signature.affiliation,
             email=unseal(keys, signature.email_sealed),

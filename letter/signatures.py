@@ -1,19 +1,17 @@
 """Signatures: how they come in, and the one table of how they change."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
-from letter import audit, clock, letters, names, tokens
+from letter import audit, clock, letters, names, signing
 from letter.errors import MoveRefused
 from letter.importing import Entry
 from letter.models import (
     Batch,
     BatchStep,
-    Display,
     Evidence,
     Flag,
     Kind,
@@ -24,10 +22,8 @@ from letter.models import (
     Source,
     State,
 )
-from letter.outbox import Mail, queue
-from letter.sealing import Keys, email_key, seal
-
-LINK_DAYS = 7  # longer than a mail is retried, so that no link arrives dead
+from letter.sealing import Keys
+from letter.signing import Submission
 
 MOVES: dict[State, set[State]] = {
     State.PENDING: {State.CONFIRMED, State.EXPIRED, State.WITHDRAWN},
@@ -42,36 +38,12 @@ BLANK = {"name": "", "affiliation": "", "fold_key": "", "sort_key": b"", "email_
 DECIDED = (State.APPROVED, State.HELD, State.REJECTED)
 
 
-@dataclass(frozen=True)
-class Submission:
-    """What somebody typed into the form, checked for shape."""
-
-    name: str
-    affiliation: str
-    email: str
-    display: Display = Display.PUBLIC
-    kind: Kind = Kind.PERSON
-    wants_updates: bool = False
-    language: str = ""
-
-
 def sign(session: Session, keys: Keys, letter: Letter, submission: Submission) -> Signature:
-    """Add a pending signature and the mail that asks to confirm it, whoever the address belongs to.
-
-    Raise LetterClosed if the letter takes none. The same work is done for every address; see `outbox.settle`.
-    """
-    letters.demand_open(letter)
-    text = letters.text_in(letter, submission.language)
-    signature = _new(letter, text, submission.name, submission.affiliation, submission.kind)
-    signature.display = submission.display
-    signature.wants_updates = submission.wants_updates
-    signature.email_key = email_key(keys, letter.uid, submission.email)
-    signature.email_sealed = seal(keys, submission.email)
-    signature.expires_at = signature.created_at + timedelta(days=LINK_DAYS)
-    session.add(signature)
-    queue(session, keys, Mail.CONFIRM, signature, submission.email)
+    """Add a pending signature and the mail that asks to confirm it; return the row. Raise LetterClosed."""
+    made = signing.draft(keys, letter, submission)
     session.flush()
-    return signature
+    signing.put(session, made)
+    return session.scalars(select(Signature).where(Signature.uid == made.signature["uid"])).one()
 
 
 def vouch(session: Session, letter: Letter, entries: Iterable[Entry], note: str, *, by: Person | None = None) -> int:
@@ -104,28 +76,9 @@ def _first_ones(session: Session, letter: Letter) -> set[tuple[str, str]]:
 
 
 def _vouched(letter: Letter, text: LetterText, entry: Entry, note: str) -> Signature:
-    signature = _new(letter, text, entry.name, entry.affiliation, Kind(entry.kind))
-    signature.state, signature.decided_at = State.APPROVED, signature.created_at
-    signature.evidence, signature.evidence_note = Evidence.VOUCHED, note
-    signature.source = Source.IMPORT
-    return signature
-
-
-def _new(letter: Letter, text: LetterText, name: str, affiliation: str, kind: Kind) -> Signature:
-    signature = Signature(
-        uid=tokens.new_uid(),
-        letter=letter,
-        text=text,
-        kind=kind,
-        display=Display.PUBLIC,
-        state=State.PENDING,
-        evidence=Evidence.NONE,
-        source=Source.WEB,
-        language=text.language,
-        created_at=clock.now(),
-    )
-    rename(signature, name, affiliation)
-    return signature
+    values = signing.new(letter, text, entry.name, entry.affiliation, Kind(entry.kind))
+    values |= {"state": State.APPROVED, "evidence": Evidence.VOUCHED, "evidence_note": note, "source": Source.IMPORT}
+    return Signature(letter=letter, text=text, decided_at=values["created_at"], **values)
 
 
 def rename(signature: Signature, name: str, affiliation: str) -> None:
@@ -196,5 +149,6 @@ def _bulk(session: Session, *which: ColumnElement[bool], **values: object) -> in
 
 
 def by_uid(session: Session, uid: str) -> Signature | None:
-    """Return the signature that a link names."""
-    return session.scalars(select(Signature).where(Signature.uid == uid)).first()
+    """Return the signature that a link names, with its letter and its text; the body is only read when asked for."""
+    with_letter = (joinedload(Signature.letter), joinedload(Signature.text).defer(LetterText.body))
+    return session.scalars(select(Signature).where(Signature.uid == uid).options(*with_letter)).first()

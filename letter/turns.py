@@ -1,7 +1,7 @@
 """Whose turn it is to write to an SQLite file, and writing together.
 
 SQLite lets those who wait for its lock poll, and the luckiest wins: at 64 clients some wait for seconds. Here threads
-and processes stand in line, and what waits in one process shares a transaction, so that many share one sync of the disk.
+and processes stand in line, and what waits in one process shares a transaction: many share one sync of the disk.
 """
 
 import contextlib

@@ -20,7 +20,7 @@ from letter.db import Database
 from letter.importing import Entry
 from letter.models import Letter, LetterState, Moderation, Outbox, Role, Signature
 from letter.sealing import Keys, unseal
-from letter.signatures import Submission
+from letter.signing import Submission
 from letter.tokens import Purpose, write
 from tests import postgres
 

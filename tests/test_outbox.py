@@ -6,7 +6,7 @@ import time_machine
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from letter import clock, confirmation, outbox, privacy, signatures
+from letter import clock, confirmation, outbox, privacy, signatures, signing
 from letter.models import Letter, Outbox, Post, Signature, State
 from letter.outbox import Mail
 from letter.sealing import unseal
@@ -129,7 +129,7 @@ def test_trying_renews_the_lease(session: Session, letter: Letter, at_noon: time
 
 def test_a_link_that_is_dead_is_not_sent(session: Session, letter: Letter, at_noon: time_machine.Traveller) -> None:
     late, marked = sign(session, letter), sign(session, letter, "eli@example.org")
-    at_noon.shift(timedelta(days=signatures.LINK_DAYS))
+    at_noon.shift(timedelta(days=signing.LINK_DAYS))
     assert not settle(session, late)
     confirmation.expire(session)
     session.expire_all()
@@ -184,7 +184,7 @@ def test_pauses_grow_to_six_hours_and_end_after_four_days(
         at_noon.move_to(max(row.due_at, clock.now()))
     for pause, minutes in zip(pauses, [*outbox.PAUSES, outbox.LONGEST_PAUSE], strict=False):
         assert 0.9 * minutes <= pause <= 1.1 * minutes
-    assert timedelta(days=4) < clock.now() - NOON < timedelta(days=signatures.LINK_DAYS)
+    assert timedelta(days=4) < clock.now() - NOON < timedelta(days=signing.LINK_DAYS)
     assert row.to_sealed is None
 
 
@@ -192,7 +192,7 @@ def test_waiting_for_a_server_is_no_attempt_and_ends_with_the_link(
     session: Session, letter: Letter, at_noon: time_machine.Traveller
 ) -> None:
     row = sign(session, letter)
-    at_noon.shift(timedelta(days=signatures.LINK_DAYS))
+    at_noon.shift(timedelta(days=signing.LINK_DAYS))
     outbox.put_back(row, clock.now(), "ConnectionRefusedError")
     assert (row.state, row.attempts, row.lease) == (Post.WAITING, 0, None)
     at_noon.shift(timedelta(seconds=1))

@@ -17,6 +17,7 @@ from letter.commands.opening import instance
 from letter.config import DEFAULT_PORT, PACKAGE
 from letter.models import Display, Evidence, Kind, Letter, LetterState, Outbox, Role, State
 from letter.sealing import Keys
+from letter.signing import Submission
 
 CONTENT = PACKAGE / "demo"
 SIGN_OFF = "Sincerely yours,"
@@ -62,7 +63,7 @@ def _sign(session: Session, keys: Keys, letter: Letter, email: str, supporter: d
         session,
         keys,
         letter,
-        signatures.Submission(
+        Submission(
             name=supporter["name"],
             affiliation=supporter["affiliation"],
             email=email,

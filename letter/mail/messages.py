@@ -16,7 +16,7 @@ from letter.links import Links
 from letter.models import Signature
 from letter.names import is_right_to_left
 from letter.outbox import Mail
-from letter.signatures import LINK_DAYS
+from letter.signing import LINK_DAYS
 from letter.text import clean
 
 LANGUAGE = "en"

@@ -8,7 +8,7 @@ from letter.errors import AlreadySigned, LinkExpired
 from letter.tokens import Purpose
 from letter.web.forms import PublicForm
 from letter.web.guards import open_to_all, sent_again
-from letter.web.request import commit, keys, let_go, reading, writing
+from letter.web.request import commit, keys, let_go, reading, together, writing
 
 pages = Blueprint("confirmation", __name__)
 
@@ -32,17 +32,14 @@ def ask(token: str) -> ResponseReturnValue:
 @sent_again
 def confirm(token: str) -> ResponseReturnValue:
     """Confirm; a second time shows the same page."""
-    session = writing()
+    secrets = keys()
     try:
-        is_first = confirmation.confirm(session, keys(), confirmation.find(session, keys(), token))
+        is_first = together(lambda session: confirmation.confirm_by(session, secrets, token))
     except LinkExpired:
-        let_go()
         return _expired(token)
     except AlreadySigned:
-        let_go()
         signature = confirmation.find(reading(), keys(), token)
         return render_template("confirmation/already.html", letter=signature.letter, text=signature.text)
-    commit()
     return _done(token, is_first=is_first)
 
 

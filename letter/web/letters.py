@@ -6,13 +6,14 @@ from wtforms import BooleanField, HiddenField, RadioField, ValidationError
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
-from letter import addresses, letters, listing, signatures
+from letter import addresses, letters, listing, signing
 from letter.errors import BadInput, LetterClosed, NotFound
 from letter.models import Display, Kind, Letter, Role
+from letter.signing import Submission
 from letter.web import guards
 from letter.web.forms import DISPLAYS, LineField, NamedForm
 from letter.web.guards import for_role, keeps_what_was_typed, open_to_all, sent_again
-from letter.web.request import commit, keys, reading, writing
+from letter.web.request import keys, reading, remembered, together
 
 pages = Blueprint("letters", __name__)
 
@@ -28,13 +29,14 @@ class SignForm(NamedForm):
     kind = RadioField("I sign", choices=KINDS, default=Kind.PERSON.value)
     updates = BooleanField("Write to me when something happens with this letter")
     language = HiddenField()
+    address = ""
 
     def validate_email(self, field: LineField) -> None:
         """Refuse what cannot be an address; whether it exists shows when the mail is answered."""
         if not field.data:
             raise ValidationError("Please give your e-mail address. A link to confirm is sent there.")
         try:
-            addresses.check(field.data)
+            self.address = addresses.check(field.data)
         except BadInput:
             raise ValidationError(
                 "This does not look like an e-mail address. It should read like name@example.org."
@@ -55,12 +57,12 @@ class SignForm(NamedForm):
                 "The letter is not there in that language. Please press the button once more for the one shown here."
             ) from None
 
-    def submission(self) -> signatures.Submission:
+    def submission(self) -> Submission:
         """Return what was filled in."""
-        return signatures.Submission(
+        return Submission(
             name=self.name.data or "",
             affiliation=self.affiliation.data or "",
-            email=addresses.check(self.email.data or ""),
+            email=self.address,
             display=Display(self.display.data),
             kind=Kind(self.kind.data),
             wants_updates=bool(self.updates.data),
@@ -101,14 +103,13 @@ def preview(slug: str) -> ResponseReturnValue:
 @sent_again
 def sign(slug: str) -> ResponseReturnValue:
     """Take a signature: one transaction with its mail, and the same answer for every address."""
-    letter = letters.public(reading(), slug)
+    letter = remembered(slug)
     letters.demand_open(letter)
     form = SignForm(letter=letter)
     if not form.validate():
-        return _page(letter, form), 422
-    session = writing()  # from here to the commit the lock is held, and nothing is done but what needs it
-    signatures.sign(session, keys(), letters.public(session, slug), form.submission())
-    commit()
+        return _page(letters.public(reading(), slug), form), 422
+    draft = signing.draft(keys(), letter, form.submission())
+    together(lambda session: signing.put(session, draft))
     return redirect(url_for("letters.thanks", slug=slug), 303)
 
 
@@ -118,7 +119,7 @@ def thanks(slug: str) -> ResponseReturnValue:
     """Say what to do next."""
     letter = letters.public(reading(), slug)
     return render_template(
-        "letters/thanks.html", letter=letter, text=letters.text_in(letter), link_days=signatures.LINK_DAYS
+        "letters/thanks.html", letter=letter, text=letters.text_in(letter), link_days=signing.LINK_DAYS
     )
 
 

@@ -1,21 +1,26 @@
 """What belongs to the request at hand: the instance, its keys, and one database session."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 from flask import Flask, current_app, g, request
 from sqlalchemy.orm import Session
 
+from letter import letters
 from letter.config import Settings
 from letter.db import Database
+from letter.models import Letter, LetterState
 from letter.sealing import Keys
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+SECONDS_REMEMBERED = 1.0
+T = TypeVar("T")
 
 
 class Instance:
@@ -24,6 +29,7 @@ class Instance:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings = settings
         self.database = database
+        self.open_letters: dict[str, tuple[Letter, float]] = {}
 
 
 def instance() -> Instance:
@@ -56,6 +62,29 @@ def writing() -> Session:
     if "writing" not in g:
         g.writing = _stack().enter_context(instance().database.writing())
     return cast(Session, g.writing)
+
+
+def together(work: Callable[[Session], T]) -> T:
+    """Return what `work` returned once it is durable; see `Database.together`. It knows no request."""
+    if request.method in SAFE:
+        raise AssertionError(f"{request.endpoint} writes on {request.method}")
+    _stop_reading()
+    return instance().database.together(work)
+
+
+def remembered(slug: str) -> Letter:
+    """Return an open letter as it was at most a second ago, else as `letters.public` returns it.
+
+    A thousand signatures a second need not read the same letter again; `signing.put` looks at its state once more.
+    """
+    known = instance().open_letters
+    letter, seen = known.get(slug, (None, 0.0))
+    if letter is None or time.monotonic() - seen > SECONDS_REMEMBERED:
+        letter = letters.public(reading(), slug)
+        known.pop(slug, None)
+        if letter.state is LetterState.OPEN and letter.texts:  # which loads them
+            known[slug] = letter, time.monotonic()
+    return letter
 
 
 def let_go() -> None:
