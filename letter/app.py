@@ -9,7 +9,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
-from letter import config, upgrade
+from letter import config, pages, upgrade
 from letter.commands.serving import name_process
 from letter.db import Database
 from letter.web import (
@@ -18,6 +18,7 @@ from letter.web import (
     demo,
     errors,
     exporting,
+    facts,
     filters,
     guards,
     headers,
@@ -67,7 +68,7 @@ def create_app(given: config.Settings, database: Database) -> Flask:
     request.install(app, given, database)
     for furnishing in (filters, guards, headers, errors):
         furnishing.install(app)
-    for room in (machine, letters, listing, confirmation, privacy, accounts, moderation, exporting, settings):
+    for room in (machine, letters, listing, facts, confirmation, privacy, accounts, moderation, exporting, settings):
         app.register_blueprint(room.pages)
     if given.demo:
         app.register_blueprint(demo.pages)
@@ -76,15 +77,15 @@ def create_app(given: config.Settings, database: Database) -> Flask:
     return app
 
 
-def from_environment() -> Flask:
-    """Return the application for the settings in force; the server's processes start here."""
+def from_environment() -> pages.Front:
+    """Return the application for the settings in force, behind its ready pages; the server's processes start here."""
     name_process("letter-web")
     given = config.load(os.environ)
     database = Database(given.database_url, replica_url=given.replica_url, patience=SECONDS_TO_ANSWER)
     upgrade.demand(database, given.keys)
     if parent := multiprocessing.parent_process():
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    return create_app(given, database)
+    return pages.in_front(create_app(given, database), database)
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:

@@ -156,7 +156,12 @@ def moderate(session: Session, letter: Letter, kind: Moderation, *, by: Person |
     letter.moderation = kind
 
 
+def is_open(letter: Letter) -> bool:
+    """Tell whether the letter takes signatures."""
+    return letter.state is LetterState.OPEN and not (letter.closes_at and letter.closes_at <= clock.now())
+
+
 def demand_open(letter: Letter) -> None:
     """Raise LetterClosed unless the letter takes signatures."""
-    if letter.state is not LetterState.OPEN or (letter.closes_at and letter.closes_at <= clock.now()):
+    if not is_open(letter):
         raise LetterClosed

@@ -33,11 +33,15 @@ def published(letter: Letter) -> ColumnElement[bool]:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the public is told: who was listed by the organisers, who confirmed by mail, whose name can be read."""
+    """What the public is told: who was listed by the organisers, who confirmed by mail, whose name is shown, and all.
+
+    Somebody may be listed and have confirmed, so `signed`, where everybody counts once, can be less than their sum.
+    """
 
     first: int
     confirmed: int
     published: int
+    signed: int
 
 
 def counts(session: Session, letter: Letter) -> Counts:
@@ -49,8 +53,9 @@ def counts(session: Session, letter: Letter) -> Counts:
 
     return Counts(
         first=total(lambda sort: _is_published(letter, sort) and sort.is_first),
-        confirmed=total(lambda sort: sort.state in STANDING and sort.is_confirmed),
+        confirmed=total(_is_confirmed),
         published=total(lambda sort: _is_published(letter, sort)),
+        signed=total(lambda sort: _is_confirmed(sort) or (_is_published(letter, sort) and sort.is_first)),
     )
 
 
@@ -62,6 +67,10 @@ def is_accepted(letter: Letter, sort: Sort) -> bool:
 
 def _is_published(letter: Letter, sort: Sort) -> bool:
     return is_accepted(letter, sort) and sort.display is Display.PUBLIC
+
+
+def _is_confirmed(sort: Sort) -> bool:
+    return sort.state in STANDING and sort.is_confirmed
 
 
 def first_signatories(session: Session, letter: Letter, search: str = "") -> Sequence[Signature]:
@@ -85,6 +94,13 @@ def read_cursor(text: str) -> Cursor | None:
         return (urlsafe_b64decode(key.encode("ascii")), clean(uid)[:40]) if key else None
     except ValueError:
         return None
+
+
+def is_place(session: Session, letter: Letter, text: str) -> bool:
+    """Tell whether `text` is the place of a name that is on the list, written as `cursor` writes it."""
+    found = select(Signature).where(published(letter), Signature.uid == text.rpartition(".")[2])
+    signature = session.scalars(found).first()
+    return signature is not None and cursor(signature) == text
 
 
 def others(

@@ -63,6 +63,18 @@ def _version(named: dict[str, tuple[int, int]]) -> int:
     return named.get(CHANGES, (0, 0))[0] + sum(waiting for _, waiting in named.values())
 
 
+def versions(session: Session) -> dict[int, int]:
+    """Return the version of every letter, and for EVERYWHERE one that grows with a change of any of them."""
+    both = union_all(
+        select(Tally.letter_id, Tally.number).where(Tally.name == CHANGES),
+        select(TallyDelta.letter_id, literal_column("1")),
+    ).subquery()
+    letter_id = both.c.letter_id
+    found = select(letter_id, func.sum(both.c.number)).where(letter_id != EVERYWHERE).group_by(letter_id)
+    each = {one: int(number) for one, number in session.execute(found)}
+    return {**each, EVERYWHERE: sum(each.values())}
+
+
 def everything(session: Session, scope: int) -> dict[str, tuple[int, int]]:
     """Return each number in `scope` (a letter's id, or EVERYWHERE), with how many changes are not added up yet."""
     both = _both(scope).subquery()

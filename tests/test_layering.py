@@ -12,6 +12,7 @@ LETTER = Path(__file__).resolve().parents[1] / "letter"
 GROUND, CONFIG, MODELS, RULES, MIDDLE, EDGE, TOP = range(7)
 FLOORS = {
     **dict.fromkeys(("letter", "clock", "errors", "text", "names", "tokens", "sealing", "formats"), GROUND),
+    **dict.fromkeys(("negotiation", "shelf"), GROUND),
     **{"config": CONFIG, "columns": MODELS, "models": MODELS, "migrations": RULES},
     **dict.fromkeys(("db", "turns", "links", "upgrade", "mail", "pages", "moving", "backup", "pgdump", "bulk"), MIDDLE),
     **dict.fromkeys(("web", "commands"), EDGE),

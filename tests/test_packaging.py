@@ -135,9 +135,10 @@ def run_from_the_root(installed: Path, instance: Path, *arguments: str) -> str:
 
 
 PAGES = """
+from werkzeug.test import Client
 from letter import app, config
 assert config.CHECKOUT is None
-pages = app.from_environment().test_client()
+pages = Client(app.from_environment())
 print(app.__file__)
 for path in ("/", "/nowhere", "/staff/sign-in", "/static/icon.svg"):
     print(path, pages.get(path).status_code)

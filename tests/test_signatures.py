@@ -139,7 +139,7 @@ def test_who_is_not_public_is_counted_but_not_listed(session: Session, letter: L
     move(confirmed(session, letter, "Quiet", "q@example.org", display), State.APPROVED)
     session.flush()
     assert listing.others(session, letter) == []
-    assert listing.counts(session, letter) == listing.Counts(first=2, confirmed=1, published=2)
+    assert listing.counts(session, letter) == listing.Counts(first=2, confirmed=1, published=2, signed=3)
 
 
 def test_names_sort_as_the_letters_language_does(session: Session) -> None:

@@ -36,7 +36,7 @@ def live_a_little(session: Session, letter: Letter) -> list[Signature]:
 def test_the_numbers_are_the_truth_before_and_after_they_are_added_up(session: Session) -> None:
     letter = make_letter(session, "quick", Moderation.AFTER)
     live_a_little(session, letter)
-    wanted = listing.Counts(first=2, confirmed=6, published=5)
+    wanted = listing.Counts(first=2, confirmed=6, published=5, signed=8)
     assert tally.mend(session) == {}
     assert listing.counts(session, letter) == wanted
     assert tally.fold(session) > 0

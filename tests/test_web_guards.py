@@ -22,7 +22,8 @@ from tests.conftest import KEYS, Browser, employ, submission, token
 
 OPEN = {
     "static", "machine.alive", "machine.ready", "machine.robots", "letters.index", "letters.show", "letters.sign",
-    "letters.thanks", "listing.names", "confirmation.ask", "confirmation.confirm", "confirmation.again",
+    "letters.thanks", "listing.names", "facts.about", "facts.count", "facts.badge", "facts.feed",
+    "confirmation.ask", "confirmation.confirm", "confirmation.again",
     "privacy.mine", "privacy.correct", "privacy.display", "privacy.updates", "privacy.withdraw", "privacy.erase",
     "privacy.data", "privacy.ask_not_me", "privacy.not_me", "accounts.sign_in", "accounts.enter", "accounts.invitation",
     "accounts.accept",

@@ -27,10 +27,13 @@ EXACT = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-CACHING = {"no-store", "no-cache", "public, max-age=31536000, immutable"}
+SHORT = "public, max-age=1, stale-while-revalidate=4, stale-if-error=3600"
+FOR_OTHERS = {"Cross-Origin-Resource-Policy": "cross-origin"}
+CACHING = {"no-store", "no-cache", SHORT, "public, max-age=31536000, immutable"}
+EMBEDDED = ("/library.json", "/library/count.json", "/library/badge.svg", "/library/feed.atom")
 PERSONAL = ("/staff", "/mine", "/confirm", "/not-me")
-PUBLIC = ["/", "/library", "/library/en", "/library/signatures", "/library/signatures?q=zelda", "/library/thanks",
-          "/robots.txt", "/healthz", "/readyz", "/static/letter.css", "/static/letter.css?v=1"]  # fmt: skip
+READY = ["/", "/library", "/library/en", "/library/signatures", "/library/thanks", "/robots.txt", *EMBEDDED]
+PUBLIC = [*READY, "/library/signatures?q=zelda", "/healthz", "/readyz", "/static/letter.css", "/static/letter.css?v=1"]
 
 CROOKED = ["/nowhere", "/nowhere/en", "/library/xx", "/library//signatures", "/static/nothing.css?v=1", "/static/",
            "/%00", "/staff", "/staff/x", "/staff/nowhere/queue", "/mine/x", "/confirm/x", "/not-me/x"]  # fmt: skip
@@ -41,12 +44,14 @@ def demand_safe(answer: TestResponse, label: object) -> None:
     headers = answer.headers
     for name in (*EXACT, "Content-Security-Policy", "Permissions-Policy", "Cache-Control", "Content-Type"):
         assert len(headers.getlist(name)) == 1, (label, name)
-    assert {name: headers[name] for name in EXACT} == EXACT, label
+    is_for_other_sites = headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert {name: headers[name] for name in EXACT} == {**EXACT, **(FOR_OTHERS if is_for_other_sites else {})}, label
+    assert headers.get("Access-Control-Allow-Origin") == ("*" if is_for_other_sites else None), label
     demand_strict(headers["Content-Security-Policy"])
     features = [re.fullmatch(r"([a-z-]+)=\(\)", part) for part in headers["Permissions-Policy"].split(", ")]
     assert all(found and found[1] in FEATURES for found in features), label
     assert headers["Cache-Control"] in CACHING, label
-    assert not {"Server", "X-Powered-By", "Access-Control-Allow-Origin", "Link", "Refresh"} & set(headers.keys()), label
+    assert not {"Server", "X-Powered-By", "Link", "Refresh"} & set(headers.keys()), label
 
 
 def demand_strict(policy: str) -> None:
@@ -91,6 +96,8 @@ def test_every_answer_carries_the_headers(
             personal = path.startswith(PERSONAL) or answer.status_code >= 400 or method.startswith("POST")
             assert (answer.headers["Cache-Control"] == "no-store") is personal, (method, path)
             assert (answer.headers.get("X-Robots-Tag") == "noindex") is personal, (method, path)
+            if answer.status_code == 200:
+                assert ("Access-Control-Allow-Origin" in answer.headers) is (path in EMBEDDED), (method, path)
             assert "Strict-Transport-Security" not in answer.headers
     assert statuses >= {200, 303, 308, 400, 404, 405, 413, 416, 422}
     assert not {status for status in statuses if status >= 500}
@@ -119,7 +126,12 @@ def test_a_letter_whose_address_begins_like_a_personal_page_is_public(
     make_letter(session, slug)
     session.commit()
     headers = supporter.get(f"/{slug}").headers
-    assert headers["Cache-Control"] == "no-cache" and "X-Robots-Tag" not in headers
+    assert headers["Cache-Control"] == SHORT and "X-Robots-Tag" not in headers
+
+
+@pytest.mark.parametrize("path", READY)
+def test_copies_of_a_page_with_names_live_for_seconds(supporter: Browser, letter: Letter, path: str) -> None:
+    assert supporter.get(path).headers["Cache-Control"] == SHORT
 
 
 @pytest.mark.parametrize("path", PUBLIC)

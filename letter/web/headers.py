@@ -2,6 +2,7 @@
 
 from flask import Flask, Response, request
 
+from letter.shelf import MARK
 from letter.web.request import settings
 
 POLICY = "; ".join((
@@ -22,13 +23,19 @@ ALWAYS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+EMBEDDED = "facts"  # public numbers without names, which other sites may show
+FOR_OTHER_SITES = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
 PERSONAL = ("staff", "mine", "confirm", "not-me", "demo")
+# A copy is at most five seconds old, so that a withdrawn name is gone from it; an hour, if we cannot be reached.
+SHORT = "public, max-age=1, stale-while-revalidate=4, stale-if-error=3600"
 YEAR = 365 * 24 * 60 * 60
 
 
 def dress(response: Response) -> Response:
     """Add the headers: nothing from other hosts, no referrer, and no copy of personal pages anywhere."""
     response.headers.update(ALWAYS)
+    if request.blueprint == EMBEDDED:
+        response.headers.update(FOR_OTHER_SITES)
     if settings().is_https:
         response.headers["Strict-Transport-Security"] = f"max-age={2 * YEAR}; includeSubDomains"
     is_personal = request.path.split("/")[1] in PERSONAL
@@ -37,6 +44,8 @@ def dress(response: Response) -> Response:
         response.headers["X-Robots-Tag"] = "noindex"
     elif request.endpoint == "static" and "v" in request.args:
         response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+    elif MARK in request.environ:
+        response.headers["Cache-Control"] = SHORT
     else:
         response.headers.setdefault("Cache-Control", "no-cache")
     return response

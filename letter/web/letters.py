@@ -7,13 +7,13 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
 from letter import addresses, letters, listing, signing
-from letter.errors import BadInput, LetterClosed, NotFound
+from letter.errors import BadInput, NotFound
 from letter.models import Display, Kind, Letter, Role
 from letter.signing import Submission
 from letter.web import guards
 from letter.web.forms import DISPLAYS, LineField, NamedForm
 from letter.web.guards import for_role, keeps_what_was_typed, open_to_all, sent_again
-from letter.web.request import keys, reading, remembered, together
+from letter.web.request import keep, keys, reading, remembered, together
 
 pages = Blueprint("letters", __name__)
 
@@ -75,6 +75,7 @@ class SignForm(NamedForm):
 def index() -> ResponseReturnValue:
     """List the letters that take signatures."""
     session = reading()
+    keep()
     listed = [(one, letters.text_in(one), listing.counts(session, one)) for one in letters.open_ones(session)]
     return render_template("letters/index.html", listed=listed)
 
@@ -86,6 +87,8 @@ def show(slug: str, language: str | None = None) -> ResponseReturnValue:
     """Show a letter in one language, with its first names and the form."""
     letter = letters.public(reading(), slug)
     text = letters.text_in(letter, language)
+    if language in (None, text.language):  # and not once more for each way of writing the tag
+        keep(letter)
     return _page(letter, SignForm(formdata=None, language=text.language)), 200
 
 
@@ -118,17 +121,10 @@ def sign(slug: str) -> ResponseReturnValue:
 def thanks(slug: str) -> ResponseReturnValue:
     """Say what to do next."""
     letter = letters.public(reading(), slug)
+    keep(letter)
     return render_template(
         "letters/thanks.html", letter=letter, text=letters.text_in(letter), link_days=signing.LINK_DAYS
     )
-
-
-def _is_open(letter: Letter) -> bool:
-    try:
-        letters.demand_open(letter)
-    except LetterClosed:
-        return False
-    return True
 
 
 def _page(letter: Letter, form: SignForm) -> str:
@@ -144,7 +140,7 @@ def _page(letter: Letter, form: SignForm) -> str:
         text=text,
         languages=letters.languages(letter),
         form=form,
-        is_open=_is_open(letter),
+        is_open=letters.is_open(letter),
         counts=listing.counts(session, letter),
         first=listing.first_signatories(session, letter),
         others=others[:NAMES_ON_PAGE],

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from letter import letters, listing
 from letter.text import clean
 from letter.web.guards import open_to_all
-from letter.web.request import reading
+from letter.web.request import keep, reading
 
 pages = Blueprint("listing", __name__)
 
@@ -18,7 +18,10 @@ def names(slug: str) -> ResponseReturnValue:
     session = reading()
     letter = letters.public(session, slug)
     search = clean(request.args.get("q", ""))[: listing.SEARCH_LENGTH]
-    after = listing.read_cursor(request.args.get("after", ""))
+    place = request.args.get("after", "")
+    after = listing.read_cursor(place)
+    if not request.args or (not search and listing.is_place(session, letter, place)):
+        keep(letter, reads_query=True)  # only what a page links to: addresses that are made up would fill the memory
     found = listing.others(session, letter, search, after, most=listing.PAGE + 1)
     return render_template(
         "listing/names.html",

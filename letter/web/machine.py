@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
 from letter.web.guards import open_to_all
-from letter.web.request import reading
+from letter.web.request import keep, reading
 
 pages = Blueprint("machine", __name__)
 
@@ -31,4 +31,5 @@ def ready() -> ResponseReturnValue:
 @open_to_all
 def robots() -> ResponseReturnValue:
     """Tell robots what is nobody's business."""
+    keep()
     return Response(ROBOTS, mimetype="text/plain")

@@ -14,6 +14,8 @@ from letter.config import Settings
 from letter.db import Database
 from letter.models import Letter, LetterState
 from letter.sealing import Keys
+from letter.shelf import MARK, Mark
+from letter.tally import EVERYWHERE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -114,6 +116,14 @@ def _stack() -> ExitStack:
     if "stack" not in g:
         g.stack = ExitStack()
     return cast(ExitStack, g.stack)
+
+
+def keep(letter: Letter | None = None, *, reads_query: bool = False) -> None:
+    """Say that this answer is the same for everybody until `letter`, or else any letter, changes: it can be kept.
+
+    An answer that depends on the address's query, too, says so.
+    """
+    request.environ[MARK] = Mark(letter.id if letter else EVERYWHERE, reads_query)
 
 
 def read_form() -> None:
