@@ -91,6 +91,7 @@ def test_wrong_usage_exits_2(run: Run, tmp_path: Path, monkeypatch: pytest.Monke
 # The instance
 
 
+@pytest.mark.sqlite
 def test_init_makes_an_instance_that_nobody_else_can_read(run: Run, tmp_path: Path):
     answer = run("init")
     instance = tmp_path / "instance"
@@ -162,6 +163,7 @@ def test_check_finds_keys_that_others_can_read(run: Run, tmp_path: Path):
     assert "keys.toml can be read by others: chmod 600" in answer.out
 
 
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("init")
 def test_a_database_of_another_version_asks_for_an_upgrade(run: Run, tmp_path: Path):
     (tmp_path / "instance" / "letter.sqlite3").unlink()

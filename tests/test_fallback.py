@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("confirmation", "moderation", "accounts", "letters", "privacy", "settings", "exporting")
 
 
+@pytest.mark.sqlite
 def test_every_page_that_writes_works_without_a_write_ahead_log(tmp_path: Path) -> None:
     """There a reader keeps a writer from committing, so a page that reads while it writes would wait for itself."""
     (tmp_path / "pysqlite3.py").write_text("raise ImportError('no wheel here')\n")

@@ -79,6 +79,7 @@ def answers(server: Server) -> bool:
         return False
 
 
+@pytest.mark.sqlite
 def test_a_database_that_is_taken_away_takes_no_signature(
     settings: Settings, database: Database, letter: Letter, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_withdrawing_drops_the_mails_that_are_still_due(session: Session, signed
     assert {(row.state, row.to_sealed) for row in rows} == {(Post.DROPPED, None)}
 
 
+@pytest.mark.sqlite
 def test_erasing_leaves_nothing_of_the_person_in_any_file(
     database: Database, session: Session, letter: Letter, signed: Signature, tmp_path: Path
 ) -> None:

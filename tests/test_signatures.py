@@ -75,7 +75,7 @@ def test_signing_does_the_same_work_for_every_address(session: Session, letter: 
             sign(session, letter, email=email)
             session.commit()
         works.append(statements)
-    assert all(work == works[0] for work in works) and len(works[0]) > 2
+    assert all(work == works[0] for work in works) and len(works[0]) > 1
 
 
 class heard:
@@ -250,5 +250,5 @@ class Life(RuleBasedStateMachine):
         self.engine.dispose()
 
 
-TestLife = Life.TestCase
+TestLife = pytest.mark.no_database(Life.TestCase)
 TestLife.settings = hypothesis_settings(max_examples=40, stateful_step_count=20, deadline=None)

@@ -133,6 +133,7 @@ def test_down_to_nothing_and_up_again_makes_the_same_tables_without_a_row(empty:
 # Of another version
 
 
+@pytest.mark.sqlite
 def test_a_database_that_is_not_there_asks_for_init(empty: Database):
     with pytest.raises(NotReady, match="Run `letter init`"):
         upgrade.demand(empty, KEYS)

@@ -73,8 +73,8 @@ class Walk:
         with self.database.reading() as session:
             rows = [tuple(row) for table in Base.metadata.sorted_tables for row in session.execute(table.select())]
         main = self.database.file
-        assert main
-        files = [file.read_bytes() for file in (main, main.with_name(f"{main.name}-wal")) if file.exists()]
+        kept = (main, main.with_name(f"{main.name}-wal")) if main else ()
+        files = [file.read_bytes() for file in kept if file.exists()]
         return hashlib.sha256(repr((rows, files)).encode()).hexdigest()
 
 
