@@ -5,7 +5,6 @@ import os
 import sys
 
 import click
-from sqlalchemy.exc import DBAPIError
 
 from letter import __version__
 from letter.commands.demo import demo
@@ -14,6 +13,7 @@ from letter.commands.lists import export, import_list, new
 from letter.commands.people import person
 from letter.commands.serving import serve, work
 from letter.commands.setup import check, init, upgrade_command
+from letter.db import AWAY
 from letter.errors import Refusal
 
 PRIVATE = 0o077
@@ -47,8 +47,8 @@ def main() -> None:
         letter()
     except Refusal as error:
         _fail(error.sentence if not error.advice or error.sentence != error.title else f"{error.title}. {error.advice}")
-    except DBAPIError as error:
-        _fail(f"The database cannot be used: {str(error.orig).splitlines()[0]}.")
+    except AWAY as error:
+        _fail(f"The database cannot be used: {str(getattr(error, 'orig', error)).splitlines()[0].rstrip('.')}.")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

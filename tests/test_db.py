@@ -9,7 +9,7 @@ from threading import Barrier, Thread
 
 import pytest
 from sqlalchemy import Engine, delete, func, insert, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from letter import db

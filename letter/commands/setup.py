@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -60,6 +61,8 @@ def make(environ: Mapping[str, str]) -> list[Path]:
         if keys in made:
             keys.unlink()  # new keys are of no use to this database; the old ones have to come back
         raise
+    finally:
+        database.close()
     return made
 
 
@@ -81,10 +84,10 @@ def _new(path: Path, content: str) -> bool:
 def upgrade_command() -> None:
     """Bring the database to this program's version."""
     settings = config.load()
-    database = Database(settings.database_url)
-    before = upgrade.current(database)
-    _upgrade(database, settings.keys)
-    after = upgrade.current(database)
+    with closing(Database(settings.database_url)) as database:
+        before = upgrade.current(database)
+        _upgrade(database, settings.keys)
+        after = upgrade.current(database)
     click.echo(f"The database is at version {after}." if before == after else f"Upgraded from {before} to {after}.")
 
 
@@ -95,7 +98,6 @@ def _upgrade(database: Database, keys: Keys) -> None:
         if not about.note_once(session, about.KEYS, fingerprint(keys)):
             raise NotReady(upgrade.OTHER_KEYS)
         session.commit()
-    database.close()
 
 
 @click.command()
