@@ -3,10 +3,10 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import idle, load, pages, signing, table
+from bench import compare, growth, idle, load, mails, mixed, pages, postgres, signing, table
 from bench.plan import Plan
 from bench.table import Figure
 
@@ -14,7 +14,11 @@ CACHE = Path.home() / ".cache" / "letter-bench"
 MEASURES: dict[str, Callable[[Plan], list[Figure]]] = {
     "pages": pages.measure,
     "signing": signing.measure,
+    "postgres": postgres.measure,
     "confirming": signing.measure_confirming,
+    "mixed": mixed.measure,
+    "mails": mails.measure,
+    "growth": growth.measure,
     "idle": idle.measure,
 }
 
@@ -22,6 +26,7 @@ MEASURES: dict[str, Callable[[Plan], list[Figure]]] = {
 def arguments() -> argparse.Namespace:
     """Return what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("compare", nargs="*", metavar="compare A B", help="measure two checkouts in turns")
     parser.add_argument("--rounds", type=int, default=5, help="measure each figure so often (5)")
     parser.add_argument("--seconds", type=float, default=8, help="seconds for each (8)")
     parser.add_argument("--signatures", type=int, default=1_000_000, help="signatures on the letter (1,000,000)")
@@ -30,7 +35,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--markdown", action="store_true", help="print a table in Markdown")
     parser.add_argument("--json", action="store_true", help="print figures for programs")
     parser.add_argument("--cache", type=Path, default=CACHE, help=f"where filled databases are kept ({CACHE})")
-    return parser.parse_args()
+    said = parser.parse_args()
+    said.cache = said.cache.resolve()
+    if said.compare and (said.compare[0] != "compare" or len(said.compare) != 3):
+        parser.error("two checkouts are compared by: python -m bench compare A B")
+    return said
 
 
 def plan(said: argparse.Namespace) -> Plan:
@@ -45,14 +54,25 @@ def main() -> None:
     said = arguments()
     if not load.is_there():
         sys.exit(load.HOW_TO_INSTALL)
+    names = said.only or list(MEASURES)
+    if said.compare:
+        how = [f"--signatures={said.signatures}", f"--seconds={said.seconds:g}", f"--cache={said.cache}"]
+        how += ["--quick"] * said.quick
+        lines = compare.rows([Path(one) for one in said.compare[1:]], names, 1 if said.quick else said.rounds, how)
+        _print(lines, said.markdown)
+        return
     figures: list[Figure] = []
-    for name in said.only or MEASURES:
+    for name in names:
         print(f"{name} …", file=sys.stderr, flush=True)
         figures += MEASURES[name](plan(said))
     if said.json:
         print(json.dumps([figure.plain() for figure in figures]))
         return
-    for line in table.show([table.HEAD, *(figure.cells() for figure in figures)], said.markdown):
+    _print([table.HEAD, *(figure.cells() for figure in figures)], said.markdown)
+
+
+def _print(lines: Sequence[Sequence[str]], markdown: bool) -> None:
+    for line in table.show(lines, markdown):
         print(line)
     print(f"\n{table.machine()}")
 

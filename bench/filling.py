@@ -8,7 +8,7 @@ import secrets
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice, product
 from pathlib import Path
@@ -33,7 +33,7 @@ CHUNK = 20_000
 Row = dict[str, Any]
 
 
-def filled(cache: Path, to: Path, signatures: int, pending: int, environ: dict[str, str]) -> Instance:
+def filled(cache: Path, to: Path, signatures: int, pending: int, environ: Mapping[str, str]) -> Instance:
     """Return an instance on SQLite in the new folder `to` with so many signatures, and `pending` more to confirm."""
     kept = cache / f"sqlite-{upgrade.newest()}-{signatures}-{pending}"
     if not (kept / "ready").exists():

@@ -1,10 +1,11 @@
 """How much is measured."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from bench import filling
 from bench.serving import Instance
@@ -34,7 +35,9 @@ class Plan:
             yield Path(folder)
 
     @contextmanager
-    def instance(self, *, signatures: int = 0, pending: int = 0, **environ: str) -> Iterator[Instance]:
+    def instance(
+        self, environ: Mapping[str, str] = MappingProxyType({}), *, signatures: int = 0, pending: int = 0
+    ) -> Iterator[Instance]:
         """Give a filled instance on SQLite that is gone afterwards."""
         with self.folder() as folder:
             many = signatures or self.signatures

@@ -1,6 +1,7 @@
 """Signing and confirming, everything durable, beside what the database alone can do."""
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import select
@@ -23,8 +24,9 @@ def sign(server: Running, seconds: float) -> Run:
 def confirm(instance: Instance, server: Running, seconds: float, most: int) -> Run:
     """Let everybody open a link and press its button."""
     links = write_tokens(instance, most)
-    words = {"slug": SLUG, "stamp": server.stamp(), "label": "none", "tokens": links}
-    return load.clients("confirm", server.url, seconds, **words).demand_good()  # type: ignore[arg-type]
+    stamp = server.stamp()
+    made = load.clients("confirm", server.url, seconds, slug=SLUG, stamp=stamp, label="none", tokens=links)
+    return made.demand_good()
 
 
 def write_tokens(instance: Instance, most: int) -> Path:
@@ -42,24 +44,32 @@ def write_tokens(instance: Instance, most: int) -> Path:
 def measure(plan: Plan) -> list[Figure]:
     """Measure signing on SQLite: how many in a second, and how long it takes."""
     made = Figure("sign", "`POST /sign`, 64 clients, SQLite (against raw commits)", "/s", least=940, ratio_least=0.35)
+    half, most = times()
+    most.most = 150
     with plan.instance() as instance, serving(instance, "--no-work") as server, instance.database() as database:
-        _rounds(plan, server, made, times := _times(""), lambda: raw.commits(database, plan.seconds / 2))
-    return [made, *times]
+        for _ in range(plan.rounds):
+            one_round(plan, server, made, (half, most), lambda: raw.commits(database, plan.seconds / 2))
+    return [made, half, most]
 
 
-def _times(where: str) -> list[Figure]:
-    half = Figure(f"sign-{where}p50", f"  half of the signings{where and f' on {where}'} within", " ms")
-    most = Figure(f"sign-{where}p99", f"  99 % of the signings{where and f' on {where}'} within", " ms", most=150)
-    return [half, most]
+def times(where: str = "") -> tuple[Figure, Figure]:
+    """Return the figures of how long half and nearly all of the signings take at most."""
+    name, words = f"sign-{where.lower()}-" if where else "sign-", f" on {where}" if where else ""
+    return (
+        Figure(f"{name}p50", f"  half of the signings{words} within", " ms"),
+        Figure(f"{name}p99", f"  99 % of the signings{words} within", " ms"),
+    )
 
 
-def _rounds(plan: Plan, server: Running, made: Figure, times: list[Figure], reference: object) -> None:
-    for _ in range(plan.rounds):
-        run = sign(server, plan.seconds)
-        made.values.append(run.sign.count / run.seconds)
-        made.reference.append(reference())  # type: ignore[operator]
-        for figure, value in zip(times, (run.sign.p50, run.sign.p99), strict=True):
-            figure.values.append(value)
+def one_round(
+    plan: Plan, server: Running, made: Figure, taken: tuple[Figure, Figure], reference: Callable[[], float]
+) -> None:
+    """Let everybody sign for a while, then do what it is compared with."""
+    run = sign(server, plan.seconds)
+    made.values.append(run.sign.count / run.seconds)
+    made.reference.append(reference())
+    for figure, value in zip(taken, (run.sign.p50, run.sign.p99), strict=True):
+        figure.values.append(value)
 
 
 def measure_confirming(plan: Plan) -> list[Figure]:
