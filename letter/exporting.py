@@ -1,7 +1,11 @@
 """The verified list for the recipient."""
 
+import heapq
 from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any
 
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from letter import audit, listing, tally
@@ -9,10 +13,22 @@ from letter.errors import BadInput
 from letter.formats import Row, Writer
 from letter.formats.csv import CsvWriter
 from letter.formats.json import JsonWriter
-from letter.models import Display, Evidence, Letter, Person, State
+from letter.models import Display, Evidence, Letter, Person, Signature, State
 
 COLUMNS = ("name", "affiliation", "kind", "verified", "approved", "publish")
 WRITERS: dict[str, type[Writer]] = {"csv": CsvWriter, "json": JsonWriter}
+AT_A_TIME = 1000
+Stored = tuple[Any, ...]
+VALUES = (
+    Signature.sort_key,
+    Signature.uid,
+    Signature.name,
+    Signature.affiliation,
+    Signature.kind,
+    Signature.evidence,
+    Signature.state,
+    Signature.display,
+)
 VERIFIED = {
     Evidence.NONE: "not verified",
     Evidence.MAIL: "confirmed by e-mail",
@@ -34,15 +50,26 @@ def rows(session: Session, letter: Letter) -> Iterator[Row]:
 
     Who wished only to be counted is not among them.
     """
-    for signature in session.scalars(listing.exportable(letter)).yield_per(1000):
-        yield {
-            "name": signature.name,
-            "affiliation": signature.affiliation,
-            "kind": signature.kind,
-            "verified": VERIFIED[signature.evidence],
-            "approved": "yes" if signature.state is State.APPROVED else "no, not looked at yet",
-            "publish": "yes" if signature.display is Display.PUBLIC else "no, for the recipient only",
-        }
+    first, others = listing.exportable(letter)
+    yield from map(_row, _stream(session, first))
+    yield from map(_row, heapq.merge(*(_stream(session, one) for one in others), key=itemgetter(slice(2))))
+
+
+def _stream(session: Session, found: Select[Signature]) -> Iterator[Stored]:
+    """Yield plain values, which take a third of the time that objects take."""
+    return iter(session.execute(found.with_only_columns(*VALUES)).yield_per(AT_A_TIME))
+
+
+def _row(stored: Stored) -> Row:
+    _, _, name, affiliation, kind, evidence, state, display = stored
+    return {
+        "name": name,
+        "affiliation": affiliation,
+        "kind": kind,
+        "verified": VERIFIED[evidence],
+        "approved": "yes" if state is State.APPROVED else "no, not looked at yet",
+        "publish": "yes" if display is Display.PUBLIC else "no, for the recipient only",
+    }
 
 
 def how_many(session: Session, letter: Letter) -> int:

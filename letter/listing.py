@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Select, and_, false, or_, select, tuple_
-from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy.orm import Session
 
 from letter import names, tally
 from letter.models import Display, Letter, Moderation, Signature, State
@@ -19,11 +19,18 @@ STANDING = (State.CONFIRMED, State.HELD, State.APPROVED)
 
 def accepted(letter: Letter) -> ColumnElement[bool]:
     """Return the condition for signatures that count as verified on `letter`: what its moderation asks for."""
-    approved = Signature.state == State.APPROVED
-    if letter.moderation is Moderation.BEFORE:
-        return and_(Signature.letter_id == letter.id, approved)
-    unflagged = and_(Signature.state == State.CONFIRMED, Signature.flagged.is_(False))
-    return and_(Signature.letter_id == letter.id, or_(approved, unflagged))
+    return and_(Signature.letter_id == letter.id, or_(*(_stands(state) for state in accepted_states(letter))))
+
+
+def accepted_states(letter: Letter) -> tuple[State, ...]:
+    """Return the states in which a signature, unless it is confirmed and flagged, counts as verified."""
+    return (State.APPROVED,) if letter.moderation is Moderation.BEFORE else (State.APPROVED, State.CONFIRMED)
+
+
+def _stands(state: State) -> ColumnElement[bool]:
+    if state is State.APPROVED:
+        return Signature.state == state
+    return and_(Signature.state == state, Signature.flagged.is_(False))
 
 
 def published(letter: Letter) -> ColumnElement[bool]:
@@ -107,10 +114,19 @@ def others(
     session: Session, letter: Letter, search: str = "", after: Cursor | None = None, most: int = PAGE
 ) -> Sequence[Signature]:
     """Return the next `most` published names after a place in the list, sorted as the letter's language sorts."""
-    found = _search(select(Signature).where(published(letter), Signature.place.is_(None)), search)
-    if after is not None:
-        found = found.where(tuple_(Signature.sort_key, Signature.uid) > after)
-    return session.scalars(found.order_by(Signature.sort_key, Signature.uid).limit(most)).all()
+    found: list[Signature] = []
+    for state in accepted_states(letter):  # one after the other, since the index holds each in order, not both
+        some = _search(in_order(letter, state, Display.PUBLIC), search)
+        if after is not None:
+            some = some.where(tuple_(Signature.sort_key, Signature.uid) > after)
+        found += session.scalars(some.limit(most))
+    return sorted(found, key=lambda one: (one.sort_key, one.uid))[:most]
+
+
+def in_order(letter: Letter, state: State, display: Display) -> Select[Signature]:
+    """Return the verified signatures of one state and display that are no first ones, in the order of the list."""
+    which = (Signature.letter_id == letter.id, _stands(state), Signature.display == display, Signature.place.is_(None))
+    return select(Signature).where(*which).order_by(Signature.sort_key, Signature.uid)
 
 
 def _search(found: Select[Signature], search: str) -> Select[Signature]:
@@ -132,12 +148,13 @@ def in_desk(
     return session.scalars(found.order_by(Signature.id.desc()).limit(most)).all()
 
 
-def exportable(letter: Letter) -> Select[Signature]:
-    """Return the verified names for the recipient: the public ones and those for the recipient only, in list order."""
-    return (
-        select(Signature)
-        .join(Signature.text)
-        .options(contains_eager(Signature.text))
-        .where(accepted(letter), Signature.display != Display.COUNTED)
-        .order_by(Signature.place.is_(None), Signature.place, Signature.sort_key, Signature.uid)
-    )
+def exportable(letter: Letter) -> tuple[Select[Signature], list[Select[Signature]]]:
+    """Return the verified names for the recipient, the public ones and those for the recipient only.
+
+    First those with a place of their own, then lists of others, each in order; merged they are the list. Nothing has to
+    be sorted, however many they are.
+    """
+    shown = (Display.PUBLIC, Display.RECIPIENTS)
+    first = select(Signature).where(accepted(letter), Signature.display.in_(shown), Signature.place.is_not(None))
+    states = accepted_states(letter)
+    return first.order_by(Signature.place), [in_order(letter, state, display) for state in states for display in shown]
