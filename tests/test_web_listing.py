@@ -1,12 +1,14 @@
 """The list of names, page by page."""
 
 import re
+from threading import BoundedSemaphore
 
 import pytest
 from sqlalchemy.orm import Session
 
 from letter import confirmation, listing, signatures
 from letter.models import Letter, State
+from letter.web import listing as pages
 from tests.conftest import KEYS, Browser, make_letter, submission
 
 
@@ -60,3 +62,16 @@ def test_the_place_in_another_letters_list_is_no_place_here(
     signature = signatures.sign(session, KEYS, other, submission("Zz Other", "zz@example.org"))
     session.commit()
     assert "Zelda Quist" in supporter.get(f"/library/signatures?after={signature.uid}").text
+
+
+def test_few_search_at_once_and_others_are_asked_to_wait(
+    supporter: Browser, letter: Letter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "SEARCHES", BoundedSemaphore(1))
+    monkeypatch.setattr(pages, "SECONDS_IN_LINE", 0.01)
+    assert supporter.get("/library/signatures?q=zelda").status_code == 200
+    with pages.SEARCHES:
+        answer = supporter.get("/library/signatures?q=zelda")
+        assert answer.status_code == 429 and "search again" in answer.text
+        assert supporter.get("/library/signatures").status_code == 200
+    assert supporter.get("/library/signatures?q=zelda").status_code == 200

@@ -1,14 +1,22 @@
 """The list of published names, by keyset pages, searchable."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import BoundedSemaphore
+
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from letter import letters, listing
+from letter.errors import TooMany
 from letter.text import clean
 from letter.web.guards import open_to_all
 from letter.web.request import keep, reading
 
 pages = Blueprint("listing", __name__)
+
+SEARCHES = BoundedSemaphore(2)  # at once, in each process
+SECONDS_IN_LINE = 1.0
 
 
 @pages.get("/<slug:slug>/signatures")
@@ -22,7 +30,9 @@ def names(slug: str) -> ResponseReturnValue:
     after = listing.read_cursor(place)
     if not request.args or (not search and listing.is_place(session, letter, place)):
         keep(letter, reads_query=True)  # only what a page links to: addresses that are made up would fill the memory
-    found = listing.others(session, letter, search, after, most=listing.PAGE + 1)
+    with _a_turn() if search else nullcontext():
+        first = [] if after else listing.first_signatories(session, letter, search)
+        found = listing.others(session, letter, search, after, most=listing.PAGE + 1)
     return render_template(
         "listing/names.html",
         letter=letter,
@@ -30,7 +40,18 @@ def names(slug: str) -> ResponseReturnValue:
         search=search,
         counts=listing.counts(session, letter),
         is_start=after is None,
-        first=[] if after else listing.first_signatories(session, letter, search),
+        first=first,
         others=found[: listing.PAGE],
         next_after=listing.cursor(found[listing.PAGE - 1]) if len(found) > listing.PAGE else None,
     )
+
+
+@contextmanager
+def _a_turn() -> Iterator[None]:
+    """Let few search at once: a search reads every name, and must not take the processors that signing needs."""
+    if not SEARCHES.acquire(timeout=SECONDS_IN_LINE):
+        raise TooMany("Too many people are searching at this moment", "Please wait a minute and search again.")
+    try:
+        yield
+    finally:
+        SEARCHES.release()
