@@ -130,7 +130,7 @@ class Cluster:
             PATRONI_POSTGRESQL_CONNECT_ADDRESS=database,
             PATRONI_POSTGRESQL_DATA_DIR=str(self.folder / name),
             PATRONI_POSTGRESQL_PGPASS=str(self.folder / f"{name}.pgpass"),
-            PATRONI_ETCD3_HOSTS=f"127.0.0.1:{self.ports['etcd']}",
+            PATRONI_ETCD_HOSTS=f"127.0.0.1:{self.ports['etcd']}",
             PATRONI_SUPERUSER_PASSWORD=PASSWORD,
             PATRONI_REPLICATION_PASSWORD=PASSWORD,
             PATRONI_REWIND_PASSWORD=PASSWORD,
