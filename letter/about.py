@@ -8,6 +8,7 @@ from letter.models import About
 
 COLLATION = "collation"
 KEYS = "keys"
+MOVED = "moved"
 LOOKED_OVER = "looked-over"
 
 

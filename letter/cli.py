@@ -10,6 +10,7 @@ from letter import __version__
 from letter.commands.demo import demo
 from letter.commands.keeping import backup, restore
 from letter.commands.lists import export, import_list, new
+from letter.commands.moving import move
 from letter.commands.people import person
 from letter.commands.serving import serve, work
 from letter.commands.setup import check, init, upgrade_command
@@ -34,7 +35,21 @@ def letter() -> None:
     """Open letters: signatures confirmed by mail, names approved by people, a list that can be trusted."""
 
 
-for command in (demo, init, upgrade_command, check, serve, work, person, new, import_list, export, backup, restore):
+for command in (
+    demo,
+    init,
+    upgrade_command,
+    check,
+    serve,
+    work,
+    person,
+    new,
+    import_list,
+    export,
+    backup,
+    restore,
+    move,
+):
     letter.add_command(command)
 
 

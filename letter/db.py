@@ -27,6 +27,8 @@ T = TypeVar("T")
 BUSY_SECONDS = 20
 CACHE_KIB = 16 * 1024  # of each connection; SQLite's own 2 MiB read the tops of large indexes again and again
 HAS_TURN = "has turn"
+MOVED = 1  # SQLite's `user_version` of a file whose instance has moved elsewhere
+HAS_MOVED = "This service has moved to another database"
 UNKNOWN = (
     "LETTER_DATABASE_URL must be an SQLAlchemy address such as sqlite:////folder/letter.sqlite3, "
     "of a database whose driver is installed."
@@ -111,6 +113,8 @@ class Database:
             self._turn.take()
             connection.info[HAS_TURN] = True
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if connection.exec_driver_sql("PRAGMA user_version").scalar() == MOVED:
+            raise NotReady(HAS_MOVED)
 
     def _give_turn(self, connection: Any, record: ConnectionPoolEntry) -> None:
         if connection is not None and connection.in_transaction:

@@ -5,6 +5,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import Connection
 
 from letter import about
 from letter.config import PACKAGE
@@ -51,6 +52,15 @@ def run(database: Database, target: str = "head") -> None:
             raise NotReady("The database is of a newer version than the program. Install the newer program.") from None
 
 
+def run_in(connection: Connection) -> None:
+    """Make all tables within the transaction of `connection`, which the caller commits."""
+    config = _config()
+    config.attributes["connection"] = connection
+    if not connection.in_transaction():
+        connection.begin()
+    command.upgrade(config, "head")
+
+
 def undo(database: Database, target: str) -> None:
     """Migrate down to `target` (`base` for nothing at all)."""
     config = _config()
@@ -63,9 +73,10 @@ def demand(database: Database, keys: Keys) -> None:
     """Raise NotReady, with what to do, unless the database is there, of this code's version, and fits the keys."""
     if not database.is_there():
         raise NotReady("The database is not there. Run `letter init`, or check LETTER_DATABASE_URL.")
-    found = current(database)
-    if found != newest():
-        raise NotReady("The database is of another version than the program. Run `letter upgrade`.")
     with database.reading() as session:
+        if MigrationContext.configure(session.connection()).get_current_revision() != newest():
+            raise NotReady("The database is of another version than the program. Run `letter upgrade`.")
+        if moved := about.stored(session, about.MOVED):
+            raise NotReady(f"This instance has moved to {moved}. Set LETTER_DATABASE_URL to that.")
         if about.stored(session, about.KEYS) not in (None, fingerprint(keys)):
             raise NotReady(OTHER_KEYS)

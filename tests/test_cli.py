@@ -29,6 +29,7 @@ COMMANDS = [
     "export",
     "backup",
     "restore",
+    "move",
 ]
 
 

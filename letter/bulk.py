@@ -1,0 +1,56 @@
+"""Many rows at once: COPY on PostgreSQL, long statements on SQLite. Past the ORM, so nothing is counted by itself."""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table, func, insert, select
+
+BATCH = 2000
+Progress = Callable[[int], None]
+
+
+def put(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[Column[Any]],
+    rows: Iterable[Sequence[Any]],
+    progress: Progress = lambda _: None,
+) -> int:
+    """Add `rows`, whose values are in the order of `columns`, within the transaction at hand; return how many.
+
+    `progress` hears after each batch how many rows it had. Raises what the database raises.
+    """
+    add = _copy if connection.dialect.name == "postgresql" else _insert
+    done, left = 0, iter(rows)
+    while batch := list(islice(left, BATCH)):
+        add(connection, table, columns, batch)
+        done += len(batch)
+        progress(len(batch))
+    return done
+
+
+def _insert(connection: Connection, table: Table, columns: Sequence[Column[Any]], rows: list[Sequence[Any]]) -> None:
+    names = [column.name for column in columns]
+    connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def _copy(connection: Connection, table: Table, columns: Sequence[Column[Any]], rows: list[Sequence[Any]]) -> None:
+    """PostgreSQL's own way in; SQLAlchemy's types turn each value into what the driver takes."""
+    quote = connection.dialect.identifier_preparer.quote
+    names = ", ".join(quote(column.name) for column in columns)
+    turn = [column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect) for column in columns]
+    if not connection.in_transaction():
+        connection.begin()  # COPY itself would not tell SQLAlchemy of the transaction
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {quote(table.name)} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row([one(value) if one else value for one, value in zip(turn, row, strict=True)])
+
+
+def go_on_counting(connection: Connection, table: Table) -> None:
+    """Let the next row's id come after the largest one, where ids were given and not drawn."""
+    if connection.dialect.name == "postgresql":
+        largest = select(func.coalesce(func.max(table.c.id), 0) + 1).scalar_subquery()
+        name = connection.dialect.identifier_preparer.quote(table.name)
+        connection.execute(select(func.setval(func.pg_get_serial_sequence(name, "id"), largest, False)))
