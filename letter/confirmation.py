@@ -45,27 +45,39 @@ def is_late(signature: Signature) -> bool:
     return signature.expires_at is not None and signature.expires_at <= clock.now()
 
 
-def confirm_by(session: Session, keys: Keys, token: str) -> bool:
-    """Confirm the signature that `token` names; see `confirm`. Raise LinkInvalid if there is none."""
-    return confirm(session, keys, find(session, keys, token))
-
-
 def confirm(session: Session, keys: Keys, signature: Signature) -> bool:
     """Confirm a signature and queue the mail with the link to it; return False if that was done before.
 
     Raise AlreadySigned if another signature of this address stands on the letter: the unique index decides.
     """
+    try:
+        with session.begin_nested():
+            return _confirm(session, keys, signature)
+    except AlreadySigned:
+        session.refresh(signature)
+        raise
+
+
+def confirm_by(session: Session, keys: Keys, token: str) -> tuple[Signature, bool]:
+    """Confirm the signature that `token` names, and return it with what `confirm` returns.
+
+    Raise what `confirm` raises, or LinkInvalid; the caller then rolls back.
+    """
+    signature = find(session, keys, token)
+    return signature, _confirm(session, keys, signature)
+
+
+def _confirm(session: Session, keys: Keys, signature: Signature) -> bool:
     if is_done(signature):
         return False
     demand_fresh(signature)
-    try:
-        with session.begin_nested():
-            signatures.move(signature, State.CONFIRMED)
-            signature.evidence = Evidence.MAIL
-    except IntegrityError:
-        session.refresh(signature)
-        raise AlreadySigned from None
+    signatures.move(signature, State.CONFIRMED)
+    signature.evidence = Evidence.MAIL
     _tell(session, keys, signature)
+    try:
+        session.flush()
+    except IntegrityError:
+        raise AlreadySigned from None
     signatures.drop_sealed_siblings(session, signature)
     return True
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from letter import audit, clock, letters, names, signing
@@ -150,5 +151,10 @@ def _bulk(session: Session, *which: ColumnElement[bool], **values: object) -> in
 
 def by_uid(session: Session, uid: str) -> Signature | None:
     """Return the signature that a link names, with its letter and its text; the body is only read when asked for."""
+    return session.scalars(_by_uid(), {"uid": uid}).first()
+
+
+@lru_cache(maxsize=1)
+def _by_uid() -> Select[Signature]:
     with_letter = (joinedload(Signature.letter), joinedload(Signature.text).defer(LetterText.body))
-    return session.scalars(select(Signature).where(Signature.uid == uid).options(*with_letter)).first()
+    return select(Signature).where(Signature.uid == bindparam("uid")).options(*with_letter)

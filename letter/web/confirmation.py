@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from letter import confirmation, tokens
 from letter.errors import AlreadySigned, LinkExpired
+from letter.models import Signature
 from letter.tokens import Purpose
 from letter.web.forms import PublicForm
 from letter.web.guards import open_to_all, sent_again
@@ -19,7 +20,7 @@ def ask(token: str) -> ResponseReturnValue:
     """Show what will be signed, and the button. Nothing is written, however often mail scanners come by."""
     signature = confirmation.find(reading(), keys(), token)
     if confirmation.is_done(signature):
-        return _done(token)
+        return _done(signature)
     try:
         confirmation.demand_fresh(signature)
     except LinkExpired:
@@ -34,13 +35,13 @@ def confirm(token: str) -> ResponseReturnValue:
     """Confirm; a second time shows the same page."""
     secrets = keys()
     try:
-        is_first = together(lambda session: confirmation.confirm_by(session, secrets, token))
+        signature, is_first = together(lambda session: confirmation.confirm_by(session, secrets, token))
     except LinkExpired:
         return _expired(token)
     except AlreadySigned:
         signature = confirmation.find(reading(), keys(), token)
         return render_template("confirmation/already.html", letter=signature.letter, text=signature.text)
-    return _done(token, is_first=is_first)
+    return _done(signature, is_first=is_first)
 
 
 @pages.post("/confirm/<token>/again")
@@ -60,11 +61,10 @@ def again(token: str) -> ResponseReturnValue:
     return redirect(url_for("letters.thanks", slug=slug), 303)
 
 
-def _done(token: str, *, is_first: bool = False) -> ResponseReturnValue:
+def _done(signature: Signature, *, is_first: bool = False) -> ResponseReturnValue:
     """Say that it is done. Only who has just pressed the button is led on to the signer's page: the link to that is
     in the second mail, and the first one must not open it for ever.
     """
-    signature = confirmation.find(reading(), keys(), token)
     mine = tokens.write(keys().secret, Purpose.MINE, signature.uid) if is_first else None
     return render_template(
         "confirmation/done.html", signature=signature, letter=signature.letter, text=signature.text, mine=mine
