@@ -62,6 +62,13 @@ class Settings:
         ),
     )
     mail_from: str = field(default="", metadata=_about("The sender of every mail: `Name <address>` or an address."))
+    smtp_connections: int = field(
+        default=4, metadata=_about("How many connections to the mail server one worker opens at the same time.")
+    )
+    smtp_rate: int = field(
+        default=100,
+        metadata=_about("How many mails a second one worker sends to one receiving domain at most; 0 is no limit."),
+    )
     contact: str = field(
         default="",
         metadata=_about("Who runs the service and how to reach them; shown at the foot of each page."),
@@ -105,8 +112,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         replica_url=said["replica_url"],
         smtp_url=said["smtp_url"] or (instance / "mail").as_uri(),
         mail_from=said["mail_from"] or "letter@localhost",
+        smtp_connections=_whole("smtp_connections", said["smtp_connections"] or "4", 1, 50),
+        smtp_rate=_whole("smtp_rate", said["smtp_rate"] or "100", 0, 10_000),
         contact=said["contact"],
-        proxies=_whole("proxies", said["proxies"] or "0"),
+        proxies=_whole("proxies", said["proxies"] or "0", 0, 10),
         demo=_switch("demo", said["demo"] or "0"),
     )
     _refuse_half_set(settings, said)
@@ -191,9 +200,9 @@ def _base_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _whole(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and int(value) <= 10):
-        raise BadSetting(f"LETTER_{name.upper()} must be a whole number from 0 to 10.")
+def _whole(name: str, value: str, least: int, most: int) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) < 9 and least <= int(value) <= most):
+        raise BadSetting(f"LETTER_{name.upper()} must be a whole number from {least} to {most}.")
     return int(value)
 
 

@@ -1,6 +1,8 @@
 """The mails that are due: written in the transaction that causes them, claimed with a lease by any worker."""
 
 import random
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -9,9 +11,9 @@ from sqlalchemy import ColumnElement, Select, Update, func, literal_column, sele
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from letter import clock, limits, tokens
-from letter.models import LIVING_STATES, Blocked, Outbox, Post, Signature, State
-from letter.sealing import Keys, email_key, seal
+from letter import clock, tokens
+from letter.models import Outbox, Post, Signature
+from letter.sealing import Keys, seal
 
 LEASE = timedelta(minutes=5)
 LATE = timedelta(minutes=10)
@@ -31,6 +33,15 @@ class Mail(StrEnum):
     CONFIRM = "confirm"
     CONFIRMED = "confirmed"
     ALREADY = "already"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Mails that one worker has leased, in the order in which they should go."""
+
+    lease: str
+    ids: list[int]
+    until: datetime
 
 
 def queue(session: Session, keys: Keys, kind: Mail, signature: Signature, address: str) -> Outbox:
@@ -55,18 +66,18 @@ def values_for(keys: Keys, kind: Mail, address: str, now: datetime) -> dict[str,
     }
 
 
-def claim(session: Session, most: int) -> list[Outbox]:
+def claim(session: Session, most: int) -> Claim:
     """Lease up to `most` mails that are due, confirmations before all others, each kind oldest first.
 
-    Claiming is no attempt: a worker that dies, or finds no server, has not tried. `settle` counts.
+    Claiming is no attempt: a worker that dies, or finds no server, has not tried.
     """
     now = clock.now()
     session.execute(_freed(now, most))
-    found: list[Outbox] = []
+    found = Claim(tokens.new_uid(), [], now + LEASE)
     for priority in (FIRST, LATER):
-        if len(found) < most:
-            leased = session.scalars(_leased(priority, now, most - len(found)))
-            found += sorted(leased, key=lambda row: row.id)
+        left = most - len(found.ids)
+        if left:
+            found.ids.extend(sorted(session.scalars(_leased(found, priority, now, left))))
     return found
 
 
@@ -74,14 +85,15 @@ def _freed(now: datetime, most: int) -> Update:
     """A lease that ran out is nobody's: its mail waits again, in its place among the others."""
     due = _some(Outbox.due_at <= now, state=Post.LEASED).order_by(Outbox.due_at, Outbox.id).limit(most)
     freed = update(Outbox).where(Outbox.id.in_(due.scalar_subquery()))
-    return freed.values(state=Post.WAITING, lease=None).execution_options(synchronize_session="fetch")
+    return freed.values(state=Post.WAITING, lease=None).execution_options(synchronize_session=False)
 
 
-def _leased(priority: int, now: datetime, most: int) -> ReturningUpdate[Outbox]:
+def _leased(claim: Claim, priority: int, now: datetime, most: int) -> ReturningUpdate[int]:
     due = _some(Outbox.priority == priority, Outbox.due_at <= now, state=Post.WAITING)
     due = due.order_by(Outbox.due_at, Outbox.id).limit(most)
     leased = update(Outbox).where(Outbox.id.in_(due.scalar_subquery()))
-    return leased.values(state=Post.LEASED, lease=tokens.new_uid(), due_at=now + LEASE).returning(Outbox)
+    leased = leased.values(state=Post.LEASED, lease=claim.lease, due_at=claim.until)
+    return leased.execution_options(synchronize_session=False).returning(Outbox.id)
 
 
 def _some(*which: ColumnElement[bool], state: Post) -> Select[int]:
@@ -90,90 +102,51 @@ def _some(*which: ColumnElement[bool], state: Post) -> Select[int]:
     return select(Outbox.id).where(is_so, *which).with_for_update(skip_locked=True)
 
 
-def hold(session: Session, row_id: int, lease: str) -> Outbox | None:
-    """Return the mail if `lease` still holds it, locked until the commit; None if it was taken away or given on."""
-    row = session.get(Outbox, row_id, with_for_update=True)
-    return row if row and row.state is Post.LEASED and row.lease == lease else None
+def sent(session: Session, lease: str, ids: Collection[int]) -> None:
+    """Record that a server took these mails; their addresses are forgotten."""
+    _change(session, lease, ids, **_finished(Post.SENT, ""), sent_at=clock.now())
 
 
-def settle(session: Session, keys: Keys, row: Outbox, address: str) -> bool:
-    """Count an attempt, renew the lease for it, and return whether the mail is sent at all.
+def drop(session: Session, lease: str, ids: Collection[int], why: str) -> None:
+    """Record that these mails are not to be sent; their addresses are forgotten."""
+    _change(session, lease, ids, **_finished(Post.DROPPED, why))
 
-    The form answers the same to every address and does the same work; here, at the first attempt, it shows whether the
-    address has signed already, wants no mail, or has had enough of them. A mail that is tried again stays what it was.
+
+def fail(session: Session, lease: str, ids: Collection[int], why: str) -> None:
+    """Record that these mails are given up; their addresses are forgotten."""
+    _change(session, lease, ids, **_finished(Post.FAILED, why))
+
+
+def refused(session: Session, lease: str, number: int, attempts: int, created_at: datetime, why: str) -> None:
+    """Record that one mail was refused for now: it is tried again after a growing pause, until four days are over.
+
+    `attempts` counts this one too.
     """
-    row.attempts += 1
-    row.due_at = clock.now() + LEASE
-    if row.signature is None or not _is_wanted(row, row.signature):
-        return False
-    if _is_blocked(session, keys, row.signature, address):
-        return False
-    if row.kind != Mail.CONFIRM or row.attempts > 1:
-        return True
-    living = living_of(session, row.signature)
-    if living:
-        row.kind, row.signature = Mail.ALREADY, living
-    return _is_within_limits(session, keys, row.signature, address)
-
-
-def _is_wanted(row: Outbox, signature: Signature) -> bool:
-    if row.kind != Mail.CONFIRM:
-        return signature.state in LIVING_STATES
-    is_late = signature.expires_at is not None and signature.expires_at <= clock.now()
-    return signature.state is State.PENDING and not is_late
-
-
-def living_of(session: Session, signature: Signature) -> Signature | None:
-    """Return the confirmed signature of the same address on the same letter, if there is one."""
-    if signature.email_key is None:  # forgotten; first signatories who never had one are somebody else
-        return None
-    return session.scalars(
-        select(Signature).where(
-            Signature.letter_id == signature.letter_id,
-            Signature.email_key == signature.email_key,
-            Signature.state.in_(LIVING_STATES),
-        )
-    ).first()
-
-
-def _is_blocked(session: Session, keys: Keys, signature: Signature, address: str) -> bool:
-    either = [email_key(keys, EVERYWHERE, address), signature.email_key]
-    return session.scalar(select(Blocked.id).where(Blocked.email_key.in_(either))) is not None
-
-
-def _is_within_limits(session: Session, keys: Keys, signature: Signature, address: str) -> bool:
-    today = limits.is_within(session, limits.MAILS_PER_ADDRESS, limits.address(keys, EVERYWHERE, address))
-    letter = limits.address(keys, signature.letter.uid, address)
-    return today and limits.is_within(session, limits.MAILS_PER_ADDRESS_AND_LETTER, letter)
-
-
-def sent(row: Outbox) -> None:
-    """Record that a server took the mail; the address is forgotten."""
-    _finish(row, Post.SENT, "")
-    row.sent_at = clock.now()
-
-
-def drop(row: Outbox, why: str) -> None:
-    """Record that the mail is not to be sent; the address is forgotten."""
-    _finish(row, Post.DROPPED, why)
-
-
-def refused(row: Outbox, why: str, *, for_good: bool) -> None:
-    """Record a refusal: for good, or to be tried again after a growing pause until four days are over."""
     now = clock.now()
-    if for_good or now - row.created_at > GIVE_UP_AFTER:
-        _finish(row, Post.FAILED, why)
-        return
-    row.state, row.lease, row.error = Post.WAITING, None, why
-    row.due_at = now + pause(row.attempts)
+    if now - created_at > GIVE_UP_AFTER:
+        fail(session, lease, [number], why)
+    else:
+        again = {"due_at": now + pause(attempts), "attempts": attempts}
+        _change(session, lease, [number], state=Post.WAITING, lease=None, error=why, **again)
 
 
-def put_back(row: Outbox, until: datetime, why: str) -> None:
-    """Give a mail back that could not be tried, since the server was not there; a week without one ends it."""
-    if clock.now() - row.created_at > KEPT_WITHOUT_SERVER:
-        _finish(row, Post.FAILED, why)
-        return
-    row.state, row.lease, row.error, row.due_at = Post.WAITING, None, why, until
+def put_back(session: Session, lease: str, ids: Iterable[int], until: datetime, why: str) -> None:
+    """Give mails back that could not be tried, since the server was not there; a week without one ends them."""
+    ids = list(ids)
+    old = Outbox.created_at < clock.now() - KEPT_WITHOUT_SERVER
+    _change(session, lease, ids, old, **_finished(Post.FAILED, why))
+    _change(session, lease, ids, state=Post.WAITING, lease=None, error=why, due_at=until)
+
+
+def _change(session: Session, held_by: str, ids: Collection[int], *which: ColumnElement[bool], **values: Any) -> None:
+    """Change those of the mails that the lease still holds; what was taken away or given on is another's."""
+    if ids:
+        ours = (Outbox.id.in_(ids), Outbox.state == Post.LEASED, Outbox.lease == held_by, *which)
+        session.execute(update(Outbox).where(*ours).values(**values).execution_options(synchronize_session=False))
+
+
+def _finished(state: Post, why: str) -> dict[str, Any]:
+    return {"state": state, "lease": None, "error": why, "to_sealed": None}
 
 
 def how_many_late(session: Session) -> int:
@@ -186,7 +159,3 @@ def pause(attempts: int) -> timedelta:
     """Return how long to wait after that many attempts, with a tenth of chance so that not all come back at once."""
     minutes = PAUSES[attempts - 1] if attempts <= len(PAUSES) else LONGEST_PAUSE
     return timedelta(minutes=minutes * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
-
-
-def _finish(row: Outbox, state: Post, why: str) -> None:
-    row.state, row.lease, row.error, row.to_sealed = state, None, why, None

@@ -40,8 +40,12 @@ def normal(address: str) -> str:
 
 def keyed(keys: Keys, scope: str, value: str) -> bytes:
     """Return the HMAC-SHA-256 of `value` under a key of its own for `scope`, so that two scopes cannot be joined."""
-    scope_key = hmac.digest(keys.index, b"scope:" + scope.encode(), hashlib.sha256)
-    return hmac.digest(scope_key, value.encode(), hashlib.sha256)
+    return hmac.digest(_scope_key(keys.index, scope), value.encode(), hashlib.sha256)
+
+
+@lru_cache(maxsize=256)
+def _scope_key(key: bytes, scope: str) -> bytes:
+    return hmac.digest(key, b"scope:" + scope.encode(), hashlib.sha256)
 
 
 def email_key(keys: Keys, scope: str, address: str) -> bytes:

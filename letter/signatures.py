@@ -158,3 +158,9 @@ def by_uid(session: Session, uid: str) -> Signature | None:
 def _by_uid() -> Select[Signature]:
     with_letter = (joinedload(Signature.letter), joinedload(Signature.text).defer(LetterText.body))
     return select(Signature).where(Signature.uid == bindparam("uid")).options(*with_letter)
+
+
+def note_bounce(session: Session, signature_id: int, code: str) -> None:
+    """Note that nobody reads mail at a signature's address, with the code that says so; the address is forgotten."""
+    dead = update(Signature).where(Signature.id == signature_id).values(bounced=code, email_sealed=None)
+    session.execute(dead.execution_options(synchronize_session=False))

@@ -54,7 +54,7 @@ class Draft:
 def draft(keys: Keys, letter: Letter, submission: Submission) -> Draft:
     """Make a pending signature and the mail that asks to confirm it, whoever the address belongs to.
 
-    Raise LetterClosed if the letter takes none. The same work is done for every address; see `outbox.settle`.
+    Raise LetterClosed if the letter takes none. The same work is done for every address; see `settling.settle`.
     """
     letters.demand_open(letter)
     text = letters.text_in(letter, submission.language)

@@ -24,6 +24,7 @@ from letter.signing import Submission
 from letter.tokens import Purpose, write
 from tests import postgres
 
+pytest_plugins = ["tests.mailing"]
 KEYS = Keys(
     b"dGVzdHMgb25seTogdGhlIHNlY3JldCBrZXkuLi4uLi4=",
     b"dGVzdHMgb25seTogdGhlIHNlYWxpbmcga2V5Li4uLi4=",

@@ -29,6 +29,7 @@ class MailServer:
     port: int = 0
     at_rcpt: dict[str, str] = field(default_factory=dict)
     at_data: Callable[[str], str] = lambda to: OK
+    extensions: tuple[str, ...] = ()
     greetings: int = 0
     froms: list[str] = field(default_factory=list)
     tos: list[str] = field(default_factory=list)
@@ -43,7 +44,7 @@ class MailServer:
     async def handle_EHLO(self, server: Any, session: Any, envelope: Any, host: str, lines: list[str]) -> list[str]:
         self.greetings += 1
         session.host_name = host
-        return lines
+        return [lines[0], *(f"250-{name}" for name in self.extensions), *lines[1:]]
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         answer = self.at_rcpt.get(address, OK)

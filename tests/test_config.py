@@ -18,6 +18,8 @@ SAID = {
     "LETTER_REPLICA_URL": "postgresql://ada@replica.example/letter",
     "LETTER_SMTP_URL": "smtp://ada:secret@mail.example:587",
     "LETTER_MAIL_FROM": "Letters <letters@letter.example>",
+    "LETTER_SMTP_CONNECTIONS": "2",
+    "LETTER_SMTP_RATE": "20",
     "LETTER_CONTACT": "Ada Alder, ada@example.org",
     "LETTER_PROXIES": "2",
     "LETTER_DEMO": "1",
@@ -28,6 +30,8 @@ MEANT = {
     "replica_url": "postgresql://ada@replica.example/letter",
     "smtp_url": "smtp://ada:secret@mail.example:587",
     "mail_from": "Letters <letters@letter.example>",
+    "smtp_connections": 2,
+    "smtp_rate": 20,
     "contact": "Ada Alder, ada@example.org",
     "proxies": 2,
     "demo": True,
@@ -38,6 +42,8 @@ database_url = "sqlite:////srv/elsewhere.sqlite3"
 replica_url = "postgresql://ada@replica.example/letter"
 smtp_url = "smtp://ada:secret@mail.example:587"
 mail_from = "Letters <letters@letter.example>"
+smtp_connections = 2
+smtp_rate = 20
 contact = "Ada Alder, ada@example.org"
 proxies = 2
 demo = true

@@ -1,31 +1,25 @@
 from dataclasses import replace
-from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from email.headerregistry import Address
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
 from letter.config import Settings
-from letter.mail import Unreachable, smtp
-from letter.mail.messages import Message, as_email
-
-NOON = datetime(2026, 7, 8, 12, 0, tzinfo=UTC)
-DANA, ELI = "dana@example.org", "eli@example.org"
+from letter.mail import Envelope, Unreachable, smtp
+from letter.mail.messages import Message, as_bytes
+from tests.mailing import DANA, ELI, NOON, SENDER
 
 
-def email(to: str, message_id: str) -> EmailMessage:
-    sender = Address("Open letters", "letters", "letter.example")
+def envelope(to: str, message_id: str) -> Envelope:
     message = Message("Hello", "Hello.\n", "<p>Hello.</p>\n")
-    return as_email(message, sender=sender, to=to, message_id=message_id, date=NOON)
+    content = as_bytes(message, sender=SENDER, to=to, message_id=message_id, date=NOON)
+    return Envelope(SENDER.address, to, message_id, NOON, content)
 
 
 def send(settings: Settings, folder: Path, **mails: str) -> None:
     """Write a mail for each Message-ID and address."""
-    with smtp.open_transport(replace(settings, smtp_url=folder.as_uri())) as transport:
-        for message_id, to in mails.items():
-            transport.send(email(to, message_id), to)
+    transport = smtp.transport(replace(settings, smtp_url=folder.as_uri()))
+    list(transport.deliver(envelope(to, message_id) for message_id, to in mails.items()))
 
 
 def test_a_folder_holds_each_mail_once_and_for_this_user_alone(settings: Settings, tmp_path: Path) -> None:

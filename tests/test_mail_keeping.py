@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from letter import confirmation, signatures, tally
+from letter import confirmation, signatures, signing, tally
 from letter.db import Database
 from letter.mail.keeping import Keeper
 from letter.models import Letter, Signature, State, TallyDelta
@@ -77,7 +77,7 @@ def test_late_signatures_end_in_small_steps_so_that_nobody_waits_for_long(
         return steps[-1]
 
     monkeypatch.setattr(signatures, "expire", two_at_a_time)
-    clock.shift(timedelta(days=signatures.LINK_DAYS))
+    clock.shift(timedelta(days=signing.LINK_DAYS))
     Keeper(database).keep_house()
     assert steps == [2, 2, 1, 0]
     clock.shift(confirmation.KEEP_UNCONFIRMED)

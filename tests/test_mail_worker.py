@@ -1,55 +1,25 @@
-import re
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 import time_machine
 from sqlalchemy import select
 
-from letter import confirmation, privacy, signatures, tokens
+from letter import confirmation, privacy, signatures
 from letter.config import Settings
 from letter.db import Database
-from letter.mail import Transport, smtp
+from letter.mail import smtp
 from letter.mail.worker import Worker
 from letter.models import Post, Signature, State
 from letter.tokens import Purpose
 from tests.conftest import KEYS
 from tests.mail_server import HANG_UP, OK, MailServer, change, part, rows, running, sign, states, supporters
+from tests.mailing import DANA, ELI, NOON, link
 
-NOON = datetime(2026, 7, 8, 12, 0, tzinfo=UTC)
-DANA, ELI = "dana@example.org", "eli@example.org"
-
-pytestmark = pytest.mark.usefixtures("letter")
-
-
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def server() -> Iterator[MailServer]:
-    with running(MailServer()) as server:
-        yield server
-
-
-@pytest.fixture
-def worker(database: Database, settings: Settings, server: MailServer) -> Worker:
-    return Worker(database, replace(settings, smtp_url=server.url))
-
-
-def link(mail: EmailMessage, purpose: Purpose) -> str:
-    """The id that the mail's link for `purpose` names."""
-    found = re.search(rf"^http://letter\.example/{purpose}/(\S+)$", part(mail, "plain"), re.MULTILINE)
-    assert found
-    return tokens.read(KEYS.secret, purpose, found[1])
+pytestmark = pytest.mark.usefixtures("noon", "letter")
 
 
 # Sending
@@ -79,11 +49,22 @@ def test_the_link_in_the_mail_confirms_the_signature(database: Database, worker:
     assert link(server.mails[1], Purpose.MINE) == link(server.mails[0], Purpose.CONFIRM)
 
 
-def test_a_batch_goes_over_one_connection(database: Database, worker: Worker, server: MailServer) -> None:
+def test_mails_go_over_one_connection_until_there_are_none(
+    database: Database, worker: Worker, server: MailServer
+) -> None:
     sign(database, *supporters(60))
     assert [worker.run_once(), worker.run_once(), worker.run_once()] == [50, 10, 0]
-    assert server.greetings == 2
-    assert Counter(server.tos) == Counter(supporters(60))
+    assert server.greetings == 1
+    assert server.tos == supporters(60)
+
+
+def test_mails_go_over_several_connections_at_once(database: Database, settings: Settings, server: MailServer) -> None:
+    sign(database, *supporters(20))
+    worker = Worker(database, replace(settings, smtp_url=server.url, smtp_connections=3))
+    assert worker.run_once() == 20
+    worker.close()
+    assert server.greetings == 3
+    assert Counter(server.tos) == Counter(supporters(20))
 
 
 def test_an_address_that_has_signed_gets_the_link_to_its_standing_signature(
@@ -121,7 +102,7 @@ def test_the_fourth_mail_of_a_day_is_dropped(database: Database, worker: Worker,
 
 
 def test_a_greylisted_mail_is_tried_again_after_growing_pauses(
-    database: Database, worker: Worker, server: MailServer, clock: time_machine.Traveller
+    database: Database, worker: Worker, server: MailServer, noon: time_machine.Traveller
 ) -> None:
     sign(database, DANA)
     server.at_rcpt[DANA] = "450 4.7.1 dana@example.org is greylisted"
@@ -129,9 +110,9 @@ def test_a_greylisted_mail_is_tried_again_after_growing_pauses(
         assert worker.run_once() == 1
         (row,) = rows(database)
         assert (row.state, row.error) == (Post.WAITING, "450 4.7.1")
-        clock.shift(timedelta(minutes=0.89 * minutes))
+        noon.shift(timedelta(minutes=0.89 * minutes))
         assert worker.run_once() == 0
-        clock.shift(timedelta(minutes=0.22 * minutes))
+        noon.shift(timedelta(minutes=0.22 * minutes))
     server.at_rcpt.clear()
     worker.run_once()
     assert (server.tos, states(database)) == ([DANA], ["sent"])
@@ -147,14 +128,14 @@ def test_an_unknown_address_is_given_up_and_forgotten(database: Database, worker
 
 
 def test_a_mail_cut_off_is_sent_again_with_the_same_id_and_link(
-    database: Database, worker: Worker, server: MailServer, clock: time_machine.Traveller
+    database: Database, worker: Worker, server: MailServer, noon: time_machine.Traveller
 ) -> None:
     sign(database, DANA)
     server.at_data = lambda to: f"250 and {HANG_UP}"  # taken, but the yes did not reach us
     worker.run_once()
     assert states(database) == ["waiting"]
     server.at_data = lambda to: OK
-    clock.shift(timedelta(minutes=2))
+    noon.shift(timedelta(minutes=2))
     worker.run_once()
     first, second = server.mails
     assert first.as_bytes() == second.as_bytes()
@@ -162,13 +143,13 @@ def test_a_mail_cut_off_is_sent_again_with_the_same_id_and_link(
 
 
 def test_a_mail_that_makes_the_server_hang_up_holds_up_no_other(
-    database: Database, worker: Worker, server: MailServer, clock: time_machine.Traveller
+    database: Database, worker: Worker, server: MailServer, noon: time_machine.Traveller
 ) -> None:
     server.at_data = lambda to: HANG_UP if to == DANA else OK
     sign(database, DANA, *supporters(10))
     worker.run_once()
     assert states(database) == ["waiting"] * 11
-    clock.shift(timedelta(seconds=31))
+    noon.shift(timedelta(seconds=31))
     worker.run_once()
     assert states(database) == ["waiting"] + ["sent"] * 10
 
@@ -177,7 +158,7 @@ def test_a_mail_that_makes_the_server_hang_up_holds_up_no_other(
 
 
 def test_after_an_hour_without_a_server_every_mail_arrives_once(
-    database: Database, settings: Settings, clock: time_machine.Traveller
+    database: Database, settings: Settings, noon: time_machine.Traveller
 ) -> None:
     server = MailServer()
     with running(server):
@@ -185,44 +166,44 @@ def test_after_an_hour_without_a_server_every_mail_arrives_once(
     sign(database, DANA, *supporters(59))
     for _ in range(120):
         assert worker.run_once() == 0
-        clock.shift(timedelta(seconds=30))
+        noon.shift(timedelta(seconds=30))
     assert {(row.state, row.attempts, row.error) for row in rows(database)[:50]} == {
         (Post.WAITING, 0, "ConnectionRefusedError")
     }
     with running(server):
-        clock.shift(timedelta(minutes=10))
+        noon.shift(timedelta(minutes=10))
         assert [worker.run_once(), worker.run_once(), worker.run_once()] == [50, 10, 0]
     assert Counter(server.tos) == Counter([DANA, *supporters(59)])
 
 
 def test_a_missing_server_is_called_after_growing_pauses(
-    database: Database, settings: Settings, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+    database: Database, settings: Settings, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[float] = []
     worker = Worker(database, replace(settings, smtp_url="smtp://127.0.0.1:1"))
-    opened = smtp.open_transport
+    opened = smtp.Smtp.open
 
-    def noted(settings: Settings) -> AbstractContextManager[Transport]:
+    def noted(self: smtp.Smtp) -> None:
         calls.append(time.time())
-        return opened(settings)
+        opened(self)
 
-    monkeypatch.setattr(smtp, "open_transport", noted)
+    monkeypatch.setattr(smtp.Smtp, "open", noted)
     sign(database, DANA)
     for _ in range(3600):
         worker.run_once()
-        clock.shift(1)
+        noon.shift(1)
     pauses = [round(later - earlier) for earlier, later in pairwise(calls)]
     assert pauses == [30, 60, 120, 240, 480, 600, 600, 600, 600]
 
 
 def test_a_server_that_is_back_is_called_at_once_the_next_time(
-    database: Database, worker: Worker, server: MailServer, clock: time_machine.Traveller
+    database: Database, worker: Worker, server: MailServer, noon: time_machine.Traveller
 ) -> None:
     server.at_rcpt[DANA] = "421 4.3.2 going down"
     sign(database, DANA)
     for _ in range(3):
         worker.run_once()
-        clock.shift(timedelta(minutes=20))
+        noon.shift(timedelta(minutes=20))
     server.at_rcpt.clear()
     worker.run_once()
     server.at_rcpt[ELI] = "421 4.3.2 going down"

@@ -1,74 +1,61 @@
 """Whose a mail is: claimed with a lease, confirmations first, and by the index."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import event, select, text
+from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
-from letter import outbox, signatures
+from letter import outbox, settling
 from letter.db import Database
 from letter.models import Letter, Outbox
-from letter.outbox import Mail
-from tests.conftest import KEYS, submission
+from letter.outbox import Claim, Mail
+from tests.conftest import KEYS
+from tests.mailing import NOON, sign
 
-NOON = datetime(2026, 7, 8, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def at_noon() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
+pytestmark = pytest.mark.usefixtures("noon")
 
 
-def sign(session: Session, letter: Letter, email: str = "dana@example.org") -> Outbox:
-    """Sign, and return the mail that is due."""
-    signature = signatures.sign(session, KEYS, letter, submission(email=email))
-    return session.scalars(select(Outbox).where(Outbox.signature_id == signature.id)).one()
-
-
-# Claiming
+def rows_of(claim: Claim, session: Session) -> list[Outbox]:
+    """The mails of a claim, in its order."""
+    return [session.get_one(Outbox, number) for number in claim.ids]
 
 
 def test_mails_are_claimed_oldest_first_and_not_twice(session: Session, letter: Letter) -> None:
-    rows = [sign(session, letter, f"supporter{n}@example.org") for n in range(5)]
-    rows[3].due_at -= timedelta(minutes=1)
+    mails = [sign(session, letter, f"supporter{n}@example.org") for n in range(5)]
+    mails[3].due_at -= timedelta(minutes=1)
     session.flush()
-    assert {row.id for row in outbox.claim(session, 2)} == {rows[3].id, rows[0].id}
-    assert len(outbox.claim(session, 50)) == 3
-    assert outbox.claim(session, 50) == []
+    assert set(outbox.claim(session, 2).ids) == {mails[3].id, mails[0].id}
+    assert len(outbox.claim(session, 50).ids) == 3
+    assert outbox.claim(session, 50).ids == []
 
 
 def test_a_mail_that_is_not_due_is_left_alone(session: Session, letter: Letter) -> None:
     sign(session, letter).due_at += timedelta(seconds=1)
     session.flush()
-    assert outbox.claim(session, 50) == []
+    assert outbox.claim(session, 50).ids == []
 
 
 def test_a_lease_that_ran_out_is_given_to_another(
-    session: Session, letter: Letter, at_noon: time_machine.Traveller
+    session: Session, letter: Letter, noon: time_machine.Traveller
 ) -> None:
     row = sign(session, letter)
-    (first,) = [claimed.lease for claimed in outbox.claim(session, 50)]
-    at_noon.shift(outbox.LEASE)
-    (second,) = [claimed.lease for claimed in outbox.claim(session, 50)]
-    assert first and second and first != second
-    assert outbox.hold(session, row.id, first) is None
-    assert outbox.hold(session, row.id, second) is row
+    first = outbox.claim(session, 50)
+    noon.shift(outbox.LEASE)
+    second = outbox.claim(session, 50)
+    assert first.ids == second.ids == [row.id] and first.lease != second.lease
+    assert settling.load(session, first) == []
+    assert [due.id for due in settling.load(session, second)] == [row.id]
 
 
-def test_a_mail_that_is_done_is_held_by_nobody(session: Session, letter: Letter) -> None:
+def test_a_mail_that_is_done_is_claimed_by_nobody(session: Session, letter: Letter) -> None:
     row = sign(session, letter)
-    outbox.claim(session, 50)
-    lease = row.lease
-    assert lease
-    outbox.sent(row)
-    session.flush()
-    assert outbox.hold(session, row.id, lease) is None
-    assert outbox.claim(session, 50) == []
+    claim = outbox.claim(session, 50)
+    outbox.sent(session, claim.lease, [row.id])
+    assert settling.load(session, claim) == []
+    assert outbox.claim(session, 50).ids == []
 
 
 def test_confirmations_go_before_all_others_however_old(session: Session, letter: Letter) -> None:
@@ -77,18 +64,19 @@ def test_confirmations_go_before_all_others_however_old(session: Session, letter
         row.due_at -= timedelta(hours=1)
     asked = [sign(session, letter, f"supporter{n}@example.org") for n in range(3)]
     session.flush()
-    assert [outbox.claim(session, 4), outbox.claim(session, 4)] == [[*asked, thanks[0]], thanks[1:]]
+    claims = [rows_of(outbox.claim(session, 4), session) for _ in range(2)]
+    assert claims == [[*asked, thanks[0]], thanks[1:]]
 
 
 def test_what_a_dead_worker_held_goes_to_its_place_in_the_line(
-    session: Session, letter: Letter, at_noon: time_machine.Traveller
+    session: Session, letter: Letter, noon: time_machine.Traveller
 ) -> None:
     thanks = outbox.queue(session, KEYS, Mail.CONFIRMED, None, "eli@example.org")  # type: ignore[arg-type]
     session.flush()
-    assert outbox.claim(session, 1) == [thanks]
-    at_noon.shift(outbox.LEASE)
+    assert rows_of(outbox.claim(session, 1), session) == [thanks]
+    noon.shift(outbox.LEASE)
     asked = sign(session, letter)
-    assert [outbox.claim(session, 1), outbox.claim(session, 1)] == [[asked], [thanks]]
+    assert [rows_of(outbox.claim(session, 1), session) for _ in range(2)] == [[asked], [thanks]]
 
 
 def plans(session: Session, database: Database) -> list[str]:

@@ -101,9 +101,9 @@ BUGS = {
     "writers begin without taking the lock": Bug("letter/db.py", '"BEGIN IMMEDIATE"', '"BEGIN"', "tests/test_db.py"),
     "commits are not synced": Bug("letter/db.py", "synchronous=FULL", "synchronous=NORMAL", "tests/test_db.py"),
     "a mail that was taken is sent again": Bug(
-        "letter/mail/worker.py",
-        "            self._record(claim, outbox.sent)",
-        "            self._record(claim, lambda row: outbox.refused(row, '', for_good=False))",
+        "letter/mail/recording.py",
+        "            outbox.sent(session, self._lease, [due.id for _, due in sent])",
+        "            outbox.put_back(session, self._lease, [due.id for _, due in sent], clock.now(), '')",
         "tests/test_mail_worker.py",
     ),
     "cells of a spreadsheet can be formulas": Bug(

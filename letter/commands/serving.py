@@ -166,6 +166,7 @@ def work(once: bool, parent: int | None) -> None:
     with instance() as (settings, database):
         worker = Worker(database, settings)
         click.echo(f"{worker.run_once()} mails handled.")
+        worker.close()
         worker.keep_house()
 
 

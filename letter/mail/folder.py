@@ -3,12 +3,11 @@
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC
-from email.message import EmailMessage
-from email.policy import SMTP
 from pathlib import Path
 
-from letter.mail import Unreachable
+from letter.mail import Envelope, Refused, Unreachable
 
 
 class Folder:
@@ -17,15 +16,23 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def send(self, message: EmailMessage, to: str) -> None:
-        """Write `message`, readable by this user alone; one that is there already stays as it is. Raise Unreachable."""
-        name = _name(message)
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not (self._folder / name).exists():
-                self._write(name, message.as_bytes(policy=SMTP.clone(utf8=not to.isascii())))
-        except OSError as error:
-            raise Unreachable(type(error).__name__) from None
+    def deliver(self, envelopes: Iterator[Envelope]) -> Iterator[tuple[Envelope, Refused | None]]:
+        """Write each, readable by this user alone; one that is there already stays as it is. Raise Unreachable."""
+        for envelope in envelopes:
+            name = _name(envelope)
+            try:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not (self._folder / name).exists():
+                    self._write(name, envelope.content)
+            except OSError as error:
+                raise Unreachable(type(error).__name__, envelope) from None
+            yield envelope, None
+
+    def open(self) -> None:
+        """Nothing is to be opened; a folder that cannot be written is noticed with the first mail."""
+
+    def close(self) -> None:
+        """Nothing is kept open."""
 
     def _write(self, name: str, data: bytes) -> None:
         handle, draft = tempfile.mkstemp(prefix=".", dir=self._folder)
@@ -41,10 +48,9 @@ class Folder:
         _sync(self._folder)
 
 
-def _name(message: EmailMessage) -> str:
-    sent = message["Date"].datetime.astimezone(UTC)
-    local_part = str(message["Message-ID"]).strip("<>").rpartition("@")[0]
-    return f"{sent:%Y%m%dT%H%M%SZ}-{re.sub(r'[^A-Za-z0-9_-]', '_', local_part)}.eml"
+def _name(envelope: Envelope) -> str:
+    local_part = re.sub(r"[^A-Za-z0-9_-]", "_", envelope.message_id)
+    return f"{envelope.date.astimezone(UTC):%Y%m%dT%H%M%SZ}-{local_part}.eml"
 
 
 def _sync(folder: Path) -> None:

@@ -1,28 +1,22 @@
 """The mails' way out: through a mail server, or into a folder of .eml files."""
 
 import ipaddress
-import re
 import smtplib
-import socket
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from email.message import EmailMessage
-from email.policy import SMTP
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from letter.config import LOOPBACK, BadSetting, Settings
-from letter.mail import Refused, Transport, Unreachable
+from letter.mail import Envelope, Refused, Transport, Unreachable
+from letter.mail.dialogue import Dialogue, why
 from letter.mail.folder import Folder
 
 TIMEOUT = 30  # seconds for each step
 BAD_URL = "LETTER_SMTP_URL must be like smtp://user:password@host:587, smtps://host or file:///folder{}."
-NOT_SIGNED_IN = (530, 534, 535, 538)  # RFC 4954, section 6: this is about us, not about the mail
-ENHANCED = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
-Reply = tuple[int, bytes]
 
 
 class Tls(StrEnum):
@@ -49,21 +43,6 @@ class Server:
 def check(settings: Settings) -> None:
     """Raise BadSetting if LETTER_SMTP_URL cannot be used. Nothing is connected."""
     _read(settings)
-
-
-@contextmanager
-def open_transport(settings: Settings) -> Iterator[Transport]:
-    """Give the transport that LETTER_SMTP_URL names, connected. Raise Unreachable, or BadSetting."""
-    way = _read(settings)
-    if isinstance(way, Path):
-        yield Folder(way)
-        return
-    transport = Smtp(way)
-    try:
-        transport.connect()
-        yield transport
-    finally:
-        transport.close()
 
 
 def _read(settings: Settings) -> Server | Path:
@@ -117,40 +96,38 @@ class Smtp:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._smtp: smtplib.SMTP | None = None
+        self._dialogue: Dialogue | None = None
 
-    def connect(self) -> smtplib.SMTP:
-        """Connect, encrypt and log in. Raise Unreachable."""
-        with _breaking(self.hang_up):
-            self._smtp = smtp = _dial(self._server)
-            _prepare(smtp, self._server)
-            return smtp
-
-    def send(self, message: EmailMessage, to: str) -> None:
-        """Hand `message` over for `to`. Raise Refused or Unreachable."""
-        sender = str(message["From"].addresses[0].addr_spec)
-        is_utf8 = not (sender + to).isascii()
-        data = message.as_bytes(policy=SMTP.clone(utf8=is_utf8))
-        smtp = self._ready()
-        if is_utf8 and not smtp.has_extn("smtputf8"):
-            raise Refused("no SMTPUTF8", for_good=True)
-        with _breaking(self.hang_up):
-            _demand(smtp.mail(sender, ("SMTPUTF8", "BODY=8BITMIME") if is_utf8 else ()), is_about_us=not is_utf8)
-            _demand(smtp.rcpt(to))
-            _demand(_data(smtp, data))
-
-    def _ready(self) -> smtplib.SMTP:
-        """Return the connection with no mail begun; a new one if this one is gone."""
+    def open(self) -> None:
+        """Connect, encrypt and log in, unless that is done and the server still answers. Raise Unreachable."""
         with suppress(OSError):
             if self._smtp and self._smtp.sock and self._smtp.rset()[0] == 250:
-                return self._smtp
+                return
         self.hang_up()
-        return self.connect()
+        try:
+            self._smtp = _dial(self._server)
+            _prepare(self._smtp, self._server)
+            self._dialogue = Dialogue(self._smtp, TIMEOUT)
+        except (OSError, UnicodeError) as error:  # smtplib's own errors are OSErrors
+            self.hang_up()
+            raise Unreachable(why(error)) from None
+
+    def deliver(self, envelopes: Iterator[Envelope]) -> Iterator[tuple[Envelope, Refused | None]]:
+        """Hand the mails over. Raise Unreachable."""
+        if self._dialogue is None:
+            self.open()
+        assert self._dialogue  # noqa: S101 - for the type checker; `open` made it
+        try:
+            yield from self._dialogue.deliver(envelopes)
+        except BaseException:
+            self.hang_up()  # its state is not known
+            raise
 
     def hang_up(self) -> None:
-        """Close the connection without a word, since its state is not known."""
+        """Close the connection without a word."""
         if self._smtp:
             self._smtp.close()
-        self._smtp = None
+        self._smtp = self._dialogue = None
 
     def close(self) -> None:
         """Take leave."""
@@ -158,27 +135,6 @@ class Smtp:
             if self._smtp and self._smtp.sock:
                 self._smtp.quit()
         self.hang_up()
-
-
-@contextmanager
-def _breaking(hang_up: Callable[[], None]) -> Iterator[None]:
-    try:
-        yield
-    except Refused:
-        raise
-    except Unreachable:
-        hang_up()
-        raise
-    except (OSError, UnicodeError) as error:  # smtplib's own errors are OSErrors
-        hang_up()
-        raise Unreachable(_why(error)) from None
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, smtplib.SMTPResponseException):
-        said = error.smtp_error
-        return _words((error.smtp_code, said if isinstance(said, bytes) else said.encode()))
-    return "no such host" if isinstance(error, socket.gaierror) else type(error).__name__
 
 
 def _dial(server: Server) -> smtplib.SMTP:
@@ -206,24 +162,7 @@ def _context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def _data(smtp: smtplib.SMTP, data: bytes) -> Reply:
-    try:
-        return smtp.data(data)
-    except smtplib.SMTPDataError as error:
-        said = error.smtp_error
-        return error.smtp_code, said if isinstance(said, bytes) else said.encode()
-
-
-def _demand(reply: Reply, *, is_about_us: bool = False) -> None:
-    """Raise Refused for a no to this mail, and Unreachable for one to all of ours, unless the server said yes."""
-    code = reply[0]
-    if 200 <= code < 300:
-        return
-    if is_about_us or code == 421 or code in NOT_SIGNED_IN or not 400 <= code < 600:
-        raise Unreachable(_words(reply))
-    raise Refused(_words(reply), for_good=code >= 500)
-
-
-def _words(reply: Reply) -> str:
-    enhanced = ENHANCED.match(reply[1])
-    return f"{reply[0]} {enhanced[0].decode()}" if enhanced else str(reply[0])
+def transport(settings: Settings) -> Transport:
+    """Return the way out that LETTER_SMTP_URL names. Raise BadSetting."""
+    way = _read(settings)
+    return Folder(way) if isinstance(way, Path) else Smtp(way)

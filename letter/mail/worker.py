@@ -1,44 +1,38 @@
 """Who sends the mails. Any number of workers may run; a lease says whose a mail is, and no mail is in two hands.
 
-A worker killed between the server's yes and our note of it sends that one mail again, with the same Message-ID and
-link: more than that nobody can promise.
+A worker killed between the server's yes and our note of it sends that mail again, with the same Message-ID and link:
+more than that nobody can promise. Several may be on their way at that moment, and a few more not on record yet.
 """
 
 import logging
 import threading
-import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
-
-from letter import clock, outbox
+from letter import clock, outbox, settling
 from letter.config import Settings
 from letter.db import Database
 from letter.links import Links
-from letter.mail import Refused, Transport, Unreachable, messages, smtp
+from letter.mail import Envelope, Unreachable, messages, recording, smtp
 from letter.mail.keeping import Keeper
-from letter.models import Outbox
-from letter.outbox import Mail
+from letter.mail.pace import Pace
+from letter.mail.providers import domain
+from letter.mail.sending import Lines, what
+from letter.outbox import Claim
 from letter.sealing import Unsealable, unseal
+from letter.settling import Due
 
-BATCH = 50
+LEAST, MOST = 50, 500  # mails in a batch: about a second's worth, so that a confirmation never waits for long
+BATCH_SECONDS = 1.0
 IDLE = 1.0  # seconds
 AFTER_ERROR = 5.0  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
+# A mail is not begun so late that its lease could end while the server takes its time.
+TIME_TO_SEND = timedelta(seconds=4 * smtp.TIMEOUT)
+ITS_TURN = "its turn"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A mail that this worker has leased."""
-
-    id: int
-    lease: str
 
 
 class Worker:
@@ -46,12 +40,14 @@ class Worker:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         """Raise BadSetting if mail cannot be sent with these settings."""
-        smtp.check(settings)
+        self._lines = Lines(settings)
         self._database = database
         self._settings = settings
         self._sender = messages.sender(settings)
         self._links = Links(settings)
+        self._pace = Pace(settings.smtp_rate)
         self._stop = threading.Event()
+        self._batch = LEAST
         self._pause = FIRST_PAUSE
         self._not_before: datetime | None = None
         self._keeper = Keeper(database)
@@ -64,10 +60,15 @@ class Worker:
                 is_idle = self.run_once() == 0
                 self.keep_house()
             except Exception as error:
-                log.error("worker: %s", _what(error))
+                log.error("worker: %s", what(error))
                 stop.wait(AFTER_ERROR)
             else:
                 stop.wait(IDLE if is_idle else 0)
+        self.close()
+
+    def close(self) -> None:
+        """Take leave of the mail server."""
+        self._lines.close()
 
     def keep_house(self) -> None:
         """Add numbers up, and end what is too old; between two batches, so about once a second."""
@@ -78,115 +79,118 @@ class Worker:
         """Send one batch of what is due; return how many mails were handled."""
         if self._not_before and clock.now() < self._not_before:
             return 0
-        claims = self._claim()
-        handled = 0
-        if not claims:
-            return handled
+        claim = self._claim()
+        if not claim.ids:
+            self._lines.close()
+            return 0
         try:
-            with smtp.open_transport(self._settings) as transport:
-                for claim in claims:
-                    if self._stop.is_set():
-                        break
-                    handled += 1
-                    self._deliver(transport, claim)
+            self._lines.open()
         except Unreachable as error:
-            if handled > 1:
-                self._pause = FIRST_PAUSE
-            self._wait_for_server(str(error), claims[handled:])
-        else:
-            self._pause, self._not_before = FIRST_PAUSE, None
-            self._put_back(claims[handled:], clock.now(), "")
+            self._wait_for_server(str(error), claim, claim.ids)
+            return 0
+        began = time.monotonic()
+        handled = self._send(claim)
+        self._batch = max(LEAST, min(MOST, int(handled * BATCH_SECONDS / (time.monotonic() - began + 1e-6))))
         return handled
 
-    def _claim(self) -> list[Claim]:
+    def _claim(self) -> Claim:
         with self._database.writing() as session:
-            claims = [Claim(row.id, row.lease or "") for row in outbox.claim(session, BATCH)]
+            claim = outbox.claim(session, self._batch)
             session.commit()
-        return claims
+        return claim
 
-    def _deliver(self, transport: Transport, claim: Claim) -> None:
-        """Send one mail, with no transaction open meanwhile. Raise Unreachable once this attempt is written down."""
+    def _send(self, claim: Claim) -> int:
+        """Hand a batch over, and record what becomes of it as soon as it is known; give the rest back."""
         ready = self._prepare(claim)
-        if ready is None:
-            return
+        left = {envelope.message_id: due for envelope, due in ready}
+        records = recording.Records(self._database, self._pace, claim.lease, left)
+        why = None
         try:
-            transport.send(*ready)
-        except Refused as refusal:
-            code, for_good = refusal.code, refusal.for_good
-            self._record(claim, lambda row: outbox.refused(row, code, for_good=for_good))
+            for lot in self._lines.send([envelope for envelope, _ in ready], lambda: self._may_begin(claim)):
+                records.write(lot)
         except Unreachable as error:
-            # It may be this very mail that makes the server hang up: it waits by itself and holds up no other.
             why = str(error)
-            self._record(claim, lambda row: outbox.refused(row, why, for_good=False))
-            raise
-        except Exception as error:
-            what = _what(error)
-            log.error("mail %s was not sent: %s", claim.id, what)
-            self._record(claim, lambda row: outbox.refused(row, what, for_good=False))
+        ids = [due.id for due in left.values()]
+        if why is None:
+            self._pause, self._not_before = FIRST_PAUSE, None
+            self._put_back(claim, ids, clock.now(), "")
         else:
-            self._record(claim, outbox.sent)
+            self._pause = FIRST_PAUSE if records.sent else self._pause
+            self._wait_for_server(why, claim, ids)
+        return len(claim.ids) - len(ids)
 
-    def _prepare(self, claim: Claim) -> tuple[EmailMessage, str] | None:
-        """Decide in one transaction whether the mail is sent; return it with its address, or None."""
+    def _may_begin(self, claim: Claim) -> bool:
+        return not self._stop.is_set() and clock.now() < claim.until - TIME_TO_SEND
+
+    def _prepare(self, claim: Claim) -> list[tuple[Envelope, Due]]:
+        """Decide in one transaction which mails are sent, and build them."""
+        with self._database.reading() as session:
+            dues = settling.load(session, claim)
+        opened, unsealable = self._open(dues)
+        going, later = self._in_turn(opened)
         with self._database.writing() as session:
-            row = outbox.hold(session, claim.id, claim.lease)
-            ready = self._settle(session, row) if row else None
+            for when, ids in later.items():
+                outbox.put_back(session, claim.lease, ids, when, ITS_TURN)
+            outbox.fail(session, claim.lease, unsealable, "unsealable")
+            wanted = settling.settle(session, self._settings.keys, claim.lease, going)
             session.commit()
-        return ready
+        return self._build_all(claim, wanted)
 
-    def _settle(self, session: Session, row: Outbox) -> tuple[EmailMessage, str] | None:
-        try:
-            address = unseal(self._settings.keys, row.to_sealed or b"")
-        except Unsealable:
-            log.error("mail %s: the address cannot be opened with these keys", row.id)
-            outbox.refused(row, "unsealable", for_good=True)
-            return None
-        if not outbox.settle(session, self._settings.keys, row, address):
-            outbox.drop(row, "not wanted")
-            return None
-        return self._build(row, address)
+    def _open(self, dues: Sequence[Due]) -> tuple[list[tuple[Due, str]], list[int]]:
+        opened, unsealable = [], []
+        for due in dues:
+            try:
+                opened.append((due, unseal(self._settings.keys, due.to_sealed)))
+            except Unsealable:
+                log.error("mail %s: the address cannot be opened with these keys", due.id)
+                unsealable.append(due.id)
+        return opened, unsealable
 
-    def _build(self, row: Outbox, address: str) -> tuple[EmailMessage, str] | None:
-        if row.signature is None:
-            return None
-        try:
-            message = messages.build(self._links, Mail(row.kind), row.signature)
-            to = messages.routable(address)
-            return messages.as_email(
-                message, sender=self._sender, to=to, message_id=row.message_id, date=row.created_at
-            ), to
-        except SQLAlchemyError:
-            raise
-        except Exception as error:
-            what = _what(error)
-            log.error("mail %s was not built: %s", row.id, what)
-            outbox.refused(row, what, for_good=False)
-            return None
+    def _in_turn(self, dues: list[tuple[Due, str]]) -> tuple[list[tuple[Due, str]], dict[datetime, list[int]]]:
+        """Part the mails that may go now from those whose domain has had enough for the moment, by when they may."""
+        now = clock.now()
+        going: list[tuple[Due, str]] = []
+        later: dict[datetime, list[int]] = {}
+        for due, address in dues:
+            when = self._pace.take(domain(address), now, was_promised=due.error == ITS_TURN)
+            if when is None:
+                going.append((due, address))
+            else:
+                later.setdefault(when.replace(microsecond=when.microsecond // 100_000 * 100_000), []).append(due.id)
+        return going, later
 
-    def _record(self, claim: Claim, outcome: Callable[[Outbox], None]) -> None:
-        """Write down what became of a mail, unless it is not ours any more."""
-        with self._database.writing() as session:
-            row = outbox.hold(session, claim.id, claim.lease)
-            if row:
-                outcome(row)
-            session.commit()
+    def _build_all(self, claim: Claim, dues: list[tuple[Due, str]]) -> list[tuple[Envelope, Due]]:
+        built, broken = [], []
+        for due, address in dues:
+            try:
+                built.append((self._build(due, address), due))
+            except Exception as error:
+                log.error("mail %s was not built: %s", due.id, what(error))
+                broken.append((due, what(error)))
+        if broken:
+            with self._database.writing() as session:
+                for due, why in broken:
+                    outbox.refused(session, claim.lease, due.id, due.attempts + 1, due.created_at, why)
+                session.commit()
+        return built
 
-    def _wait_for_server(self, why: str, claims: Sequence[Claim]) -> None:
+    def _build(self, due: Due, address: str) -> Envelope:
+        if due.about is None:
+            raise ValueError("nothing to write about")
+        message = messages.build(self._links, due.kind, due.about)
+        content = messages.as_bytes(
+            message, sender=self._sender, to=address, message_id=due.message_id, date=due.created_at
+        )
+        return Envelope(self._sender.address, address, due.message_id, due.created_at, content)
+
+    def _wait_for_server(self, why: str, claim: Claim, ids: Sequence[int]) -> None:
         log.warning("no mail server: %s; next try in %s s", why, int(self._pause.total_seconds()))
         self._not_before = clock.now() + self._pause
-        self._put_back(claims, self._not_before, why)
+        self._put_back(claim, ids, self._not_before, why)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
-    def _put_back(self, claims: Sequence[Claim], until: datetime, why: str) -> None:
-        with self._database.writing() as session:
-            for claim in claims:
-                row = outbox.hold(session, claim.id, claim.lease)
-                if row:
-                    outbox.put_back(row, until, why)
-            session.commit()
-
-
-def _what(error: Exception) -> str:
-    """Return an error's kind and place. Its words stay away: they may hold a name or an address."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__} at {frames[-1].name}:{frames[-1].lineno}" if frames else type(error).__name__
+    def _put_back(self, claim: Claim, ids: Sequence[int], until: datetime, why: str) -> None:
+        if ids:
+            with self._database.writing() as session:
+                outbox.put_back(session, claim.lease, ids, until, why)
+                session.commit()
