@@ -5,7 +5,7 @@ import socket
 import time
 
 from bench.plan import Plan
-from bench.serving import Instance, Running, family, free_port, memory
+from bench.serving import Instance, Running, free_port, memory
 from bench.table import Figure
 
 SETTLED_AFTER = 3.0  # seconds
@@ -34,7 +34,7 @@ def _once(instance: Instance) -> tuple[float, float]:
         server.wait_for("/healthz")
         seconds = time.monotonic() - begun
         time.sleep(SETTLED_AFTER)
-        return seconds, memory(family(server.process.pid))
+        return seconds, memory(server.pids)
     finally:
         server.stop()
 

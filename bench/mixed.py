@@ -5,7 +5,7 @@ import threading
 
 from bench import load, signing
 from bench.plan import Plan
-from bench.serving import SLUG, Instance, Running, family, memory, serving
+from bench.serving import SLUG, Instance, Running, memory, serving
 from bench.sink import sinking
 from bench.staff import Desk, Moderator, Organiser
 from bench.table import Figure
@@ -62,10 +62,10 @@ class Scales(threading.Thread):
 
     def __init__(self, server: Running, stop: threading.Event) -> None:
         super().__init__(daemon=True)
-        self._pid, self._stopping = server.process.pid, stop
+        self._server, self._stopping = server, stop
         self.most = 0.0
 
     def run(self) -> None:
         """Keep the largest sum."""
         while not self._stopping.wait(LOOK_SECONDS):
-            self.most = max(self.most, memory(family(self._pid)))
+            self.most = max(self.most, memory(self._server.pids))

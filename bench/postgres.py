@@ -100,20 +100,20 @@ def filled(plan: Plan, programs: Path) -> Iterator[Instance]:
 
 def measure(plan: Plan) -> list[Figure]:
     """Measure signing, and confirming beside it."""
-    made = Figure("postgres", "`POST /sign`, 64 clients, PostgreSQL (against raw commits)", "/s", least=700)
+    figures = signing.figures_of_signing("PostgreSQL")
+    figures[0].least = 700
     confirmed = Figure("postgres-confirm", "`GET` + `POST /confirm`, pairs, PostgreSQL", "/s")
-    half, most = signing.times("PostgreSQL")
     programs = binaries()
     if not programs or not find_spec("psycopg"):
-        made.missing = MISSING
-        return [made]
+        figures[0].missing = MISSING
+        return figures[:1]
     with (
         filled(plan, programs) as instance,
         serving(instance, "--no-work") as server,
         instance.database() as database,
     ):
         for _ in range(plan.rounds):
-            signing.one_round(plan, server, made, (half, most), lambda: raw.commits(database, plan.seconds / 2))
+            signing.one_round(plan, server, figures, lambda: raw.commits(database, plan.seconds / 2))
             run = signing.confirm(instance, server, plan.seconds, plan.pending // plan.rounds)
             confirmed.values.append(run.confirm.count / run.seconds)
-    return [made, half, most, confirmed]
+    return [*figures, confirmed]

@@ -72,6 +72,11 @@ class Running:
         self.url = f"http://127.0.0.1:{port}"
         self.process = subprocess.Popen(command, env=dict(environ), start_new_session=True)
 
+    @property
+    def pids(self) -> list[int]:
+        """The process and all that it has started."""
+        return family(self.process.pid)
+
     def wait_for(self, path: str) -> None:
         """Wait until `path` is answered with 200. Raise RuntimeError after a minute."""
         end = time.monotonic() + START_SECONDS
@@ -150,3 +155,13 @@ def memory(pids: list[int]) -> float:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
             total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
     return total * KIB / 1_000_000
+
+
+def processor(pids: list[int]) -> float:
+    """Return the seconds of processor time that processes have taken so far (Linux only)."""
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")

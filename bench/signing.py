@@ -9,7 +9,7 @@ from sqlalchemy import select
 from bench import load, raw
 from bench.load import CLIENTS, Run
 from bench.plan import Plan
-from bench.serving import SLUG, Instance, Running, serving
+from bench.serving import SLUG, Instance, Running, processor, serving
 from bench.table import Figure
 from letter import tokens
 from letter.models import Signature, State
@@ -43,40 +43,44 @@ def write_tokens(instance: Instance, most: int) -> Path:
 
 def measure(plan: Plan) -> list[Figure]:
     """Measure signing on SQLite: how many in a second, and how long it takes."""
-    made = Figure("sign", "`POST /sign`, 64 clients, SQLite (against raw commits)", "/s", least=940, ratio_least=0.35)
-    half, most = times()
-    most.most = 150
+    figures = figures_of_signing("SQLite")
+    made, _, most, _ = figures
+    made.least, made.ratio_least, most.most = 940, 0.35, 150
     with plan.instance() as instance, serving(instance, "--no-work") as server, instance.database() as database:
         for _ in range(plan.rounds):
-            one_round(plan, server, made, (half, most), lambda: raw.commits(database, plan.seconds / 2))
-    return [made, half, most]
+            one_round(plan, server, figures, lambda: raw.commits(database, plan.seconds / 2))
+    return figures
 
 
-def times(where: str = "") -> tuple[Figure, Figure]:
-    """Return the figures of how long half and nearly all of the signings take at most."""
-    name, words = f"sign-{where.lower()}-" if where else "sign-", f" on {where}" if where else ""
-    return (
-        Figure(f"{name}p50", f"  half of the signings{words} within", " ms"),
-        Figure(f"{name}p99", f"  99 % of the signings{words} within", " ms"),
-    )
+def figures_of_signing(where: str) -> list[Figure]:
+    """Return the figures that `one_round` measures."""
+    name = f"sign-{where.lower()}"
+    return [
+        Figure(name, f"`POST /sign`, 64 clients, {where} (against raw commits)", "/s"),
+        Figure(f"{name}-p50", "  half of them within", " ms"),
+        Figure(f"{name}-p99", "  99 % of them within", " ms"),
+        Figure(f"{name}-cpu", "  processor time of the server for each", " ms"),
+    ]
 
 
-def one_round(
-    plan: Plan, server: Running, made: Figure, taken: tuple[Figure, Figure], reference: Callable[[], float]
-) -> None:
+def one_round(plan: Plan, server: Running, figures: list[Figure], reference: Callable[[], float]) -> None:
     """Let everybody sign for a while, then do what it is compared with."""
+    before = processor(server.pids)
     run = sign(server, plan.seconds)
-    made.values.append(run.sign.count / run.seconds)
-    made.reference.append(reference())
-    for figure, value in zip(taken, (run.sign.p50, run.sign.p99), strict=True):
+    busy = 1000 * (processor(server.pids) - before) / run.sign.count
+    for figure, value in zip(figures, (run.sign.count / run.seconds, run.sign.p50, run.sign.p99, busy), strict=True):
         figure.values.append(value)
+    figures[0].reference.append(reference())
 
 
 def measure_confirming(plan: Plan) -> list[Figure]:
     """Measure how many links are opened and confirmed in a second."""
     made = Figure("confirm", "`GET` + `POST /confirm`, pairs, 64 clients, SQLite", "/s", least=500)
+    cost = Figure("confirm-cpu", "  processor time of the server for each pair", " ms")
     with plan.instance() as instance, serving(instance, "--no-work") as server:
         for _ in range(plan.rounds):
+            before = processor(server.pids)
             run = confirm(instance, server, plan.seconds, plan.pending // plan.rounds)
             made.values.append(run.confirm.count / run.seconds)
-    return [made]
+            cost.values.append(1000 * (processor(server.pids) - before) / run.confirm.count)
+    return [made, cost]

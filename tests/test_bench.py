@@ -22,9 +22,16 @@ def test_a_quick_round_measures_signing_and_confirming(tmp_path: Path) -> None:
     figures = {
         one["name"]: one for one in json.loads(bench(tmp_path, "--json", "--only", "signing", "--only", "confirming"))
     }
-    assert list(figures) == ["sign", "sign-p50", "sign-p99", "confirm"]
+    assert list(figures) == [
+        "sign-sqlite",
+        "sign-sqlite-p50",
+        "sign-sqlite-p99",
+        "sign-sqlite-cpu",
+        "confirm",
+        "confirm-cpu",
+    ]
     assert all(len(one["values"]) == 1 and one["values"][0] > 0 for one in figures.values())
-    assert figures["sign"]["reference"][0] > 0
+    assert figures["sign-sqlite"]["reference"][0] > 0
 
 
 def test_a_table_says_what_was_wanted_and_whether_it_was_met() -> None:
