@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,6 +53,7 @@ def plan(said: argparse.Namespace) -> Plan:
 def main() -> None:
     """Measure, and print."""
     said = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all servers are stopped
     if not load.is_there():
         sys.exit(load.HOW_TO_INSTALL)
     names = said.only or list(MEASURES)
