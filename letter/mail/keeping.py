@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from letter import about, clock, confirmation, limits, tally
+from letter import about, clock, confirmation, limits, outbox, tally
 from letter.db import Database
 
 ROUND = timedelta(seconds=60)
@@ -29,9 +29,9 @@ class Keeper:
 
     def keep_house(self) -> None:
         """Once a minute, end and forget what is too old; once a night, look the numbers over."""
-        if self._cleaned_at and clock.now() < self._cleaned_at + ROUND:
+        if self._cleaned_at and self._cleaned_at <= clock.now() < self._cleaned_at + ROUND:
             return
-        for task in (confirmation.expire, limits.forget_old):
+        for task in (confirmation.expire, limits.forget_old, outbox.pull_in):
             while self._commit(task):
                 pass
         self._database.tidy()

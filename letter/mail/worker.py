@@ -77,7 +77,8 @@ class Worker:
 
     def run_once(self) -> int:
         """Send one batch of what is due; return how many mails were handled."""
-        if self._not_before and clock.now() < self._not_before:
+        now = clock.now()
+        if self._not_before and now < self._not_before <= now + LONGEST_PAUSE:  # later still: the clock was set back
             return 0
         claim = self._claim()
         if not claim.ids:
