@@ -75,6 +75,7 @@ class Database:
             self.url = _parsed(url)
             self.is_sqlite = self.url.get_backend_name() == "sqlite"
             self._patience = patience
+            self._identity: tuple[int, int] | None = None
             self._turn = Turn(self.file, patience or BUSY_SECONDS) if self.file else None
             self._writer = self._engine(read_only=False)
             self._reader = self._engine(read_only=True)
@@ -173,8 +174,16 @@ class Database:
 
     def _demand_file(self) -> None:
         """A file that was taken away can still be written to, and everything would be gone at the end."""
-        if self.file and not self.file.exists():
-            raise NotReady
+        if not self.file:
+            return
+        try:
+            found = self.file.stat()
+        except OSError:
+            raise NotReady from None
+        before, self._identity = self._identity, (found.st_dev, found.st_ino)
+        if before not in (None, self._identity):  # another was put in its place
+            self._writer.dispose()
+            self._reader.dispose()
 
     def is_there(self) -> bool:
         """Tell whether the database can be reached and holds tables."""
