@@ -32,6 +32,7 @@ class Server:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LETTER_")}
         self.environ = {**kept, "LETTER_INSTANCE": str(folder), **environ}
         self.process: subprocess.Popen[bytes] | None = None
+        self.before: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -46,7 +47,7 @@ class Server:
         return done.stdout
 
     def start(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "letter", "serve", "--port", str(self.port), *arguments]
+        command = [*self.before, sys.executable, "-m", "letter", "serve", "--port", str(self.port), *arguments]
         self.process = subprocess.Popen(command, env=self.environ, start_new_session=True)
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
@@ -95,10 +96,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *arguments: str, **environ: str) -> Iterator[Server]:
-    """A server with an open letter at /library, stopped at the end."""
+def serving(folder: Path, *arguments: str, before: tuple[str, ...] = (), **environ: str) -> Iterator[Server]:
+    """A server with an open letter at /library, stopped at the end; `before` stands before its command."""
     with postgres.made(folder, tables=False) as url:
-        yield from _serve(Server(folder, **{"LETTER_DATABASE_URL": url, **environ}), folder, arguments)
+        server = Server(folder, **{"LETTER_DATABASE_URL": url, **environ})
+        server.before = before
+        yield from _serve(server, folder, arguments)
 
 
 def _serve(server: Server, folder: Path, arguments: tuple[str, ...]) -> Iterator[Server]:

@@ -1,16 +1,12 @@
 """Signatures: coming in, changing by one table, being shown."""
 
 import pytest
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from sqlalchemy import create_engine, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from letter import confirmation, letters, listing, privacy, signatures
-from letter.errors import AlreadySigned, LetterClosed, MoveRefused
-from letter.models import Base, Display, Evidence, Letter, LetterState, Moderation, Outbox, Signature, State
+from letter.errors import LetterClosed, MoveRefused
+from letter.models import Display, Evidence, Letter, LetterState, Moderation, Signature, State
 from letter.signatures import MOVES, move
 from tests.conftest import KEYS, mails, make_letter, submission
 
@@ -190,65 +186,3 @@ def test_the_database_allows_one_living_signature_for_an_address(session: Sessio
     move(second, State.CONFIRMED)
     with pytest.raises(IntegrityError):
         session.flush()
-
-
-class Life(RuleBasedStateMachine):
-    """Three addresses sign, confirm, withdraw and are decided in any order; a dictionary says what must come of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.engine = create_engine("sqlite://")
-        Base.metadata.create_all(self.engine)
-        self.session = Session(self.engine)
-        self.letter = make_letter(self.session, "life")
-        self.model: dict[int, tuple[str, State]] = {}
-
-    def living(self, email: str) -> bool:
-        return any(e == email and s not in (State.PENDING, State.WITHDRAWN) for e, s in self.model.values())
-
-    @rule(email=st.sampled_from(["a@example.org", "b@example.org", "c@example.org"]))
-    def signs(self, email: str) -> None:
-        self.model[sign(self.session, self.letter, email=email).id] = (email, State.PENDING)
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data())
-    def confirms(self, data: st.DataObject) -> None:
-        number = data.draw(st.sampled_from(sorted(self.model)))
-        email, state = self.model[number]
-        signature = self.session.get_one(Signature, number)
-        if state is State.WITHDRAWN:
-            return
-        if state is State.PENDING and self.living(email):
-            with pytest.raises(AlreadySigned):
-                confirmation.confirm(self.session, KEYS, signature)
-            return
-        confirmation.confirm(self.session, KEYS, signature)
-        self.model[number] = (email, State.CONFIRMED if state is State.PENDING else state)
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data(), to=st.sampled_from([State.APPROVED, State.REJECTED, State.HELD, State.WITHDRAWN]))
-    def is_moved(self, data: st.DataObject, to: State) -> None:
-        number = data.draw(st.sampled_from(sorted(self.model)))
-        email, state = self.model[number]
-        if to in MOVES[state]:
-            move(self.session.get_one(Signature, number), to)
-            self.session.flush()
-            self.model[number] = (email, to)
-
-    @invariant()
-    def the_rows_are_what_the_model_says(self) -> None:
-        stored = {row.id: row.state for row in self.session.scalars(select(Signature).where(Signature.place.is_(None)))}
-        assert stored == {number: state for number, (_, state) in self.model.items()}
-
-    @invariant()
-    def every_submission_has_one_confirmation_mail(self) -> None:
-        found = select(func.count()).select_from(Outbox).where(Outbox.kind == "confirm")
-        assert self.session.scalar(found) == len(self.model)
-
-    def teardown(self) -> None:
-        self.session.close()
-        self.engine.dispose()
-
-
-TestLife = pytest.mark.no_database(Life.TestCase)
-TestLife.settings = hypothesis_settings(max_examples=40, stateful_step_count=20, deadline=None)
