@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError
 from letter import about, audit, clock, db, pgdump, upgrade
 from letter.config import Settings
 from letter.db import Database
-from letter.errors import Refusal
+from letter.errors import NotReady, Refusal
 from letter.models import Person, StaffSession
 from letter.sealing import Keys, fingerprint
 
@@ -56,9 +56,8 @@ def write(database: Database, file: Path, progress: Progress) -> int:
             _demand_sound(copy)
         else:
             pgdump.dump(database.url, copy)
-        size = copy.stat().st_size
         _put(copy, file)
-    return size
+    return file.stat().st_size
 
 
 def demand_replaceable(database: Database, file: Path) -> None:
@@ -101,10 +100,12 @@ def examine(database: Database, keys: Keys) -> Contents:
 def holds_data(database: Database) -> bool:
     """Tell whether there is a letter in the database that would be replaced; one that cannot be read may hold some."""
     try:
-        if not database.is_there() or upgrade.current(database) is None:
+        if database.is_there() and upgrade.current(database) is None:
             return False
         with database.reading() as session:
             return session.scalar(text("SELECT 1 FROM letter LIMIT 1")) is not None
+    except NotReady:
+        return False
     except DatabaseError:
         return True
 
