@@ -73,6 +73,11 @@ class Cluster:
         return f"postgresql+psycopg://letter:{PASSWORD}@127.0.0.1:{self.ports['primary']}/letter"
 
     @property
+    def replica_url(self) -> str:
+        """A standby as Letter reaches it, for lists; while there is none, nobody answers there."""
+        return f"postgresql+psycopg://letter:{PASSWORD}@127.0.0.1:{self.ports['standby']}/letter"
+
+    @property
     def both(self) -> str:
         """The database without HAProxy: both nodes are named, and the client looks for the one that takes writes."""
         hosts = "&".join(f"host=127.0.0.1:{port}" for port in self.database_port.values())

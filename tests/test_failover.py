@@ -90,8 +90,9 @@ def signing(servers: list[Server]) -> Iterator[Supporters]:
 
 @contextlib.contextmanager
 def in_service(cluster: Cluster, folder: Path) -> Iterator[list[Server]]:
-    """Two web servers, one through HAProxy and one that knows both nodes, and a mail worker."""
-    with serving(folder, "--no-work", LETTER_DATABASE_URL=cluster.url) as balanced:
+    """Two web servers, one through HAProxy with its lists from the standby and one that knows both; a mail worker."""
+    through_haproxy = {"LETTER_DATABASE_URL": cluster.url, "LETTER_REPLICA_URL": cluster.replica_url}
+    with serving(folder, "--no-work", **through_haproxy) as balanced:
         knowing = Server(folder, LETTER_DATABASE_URL=cluster.both)
         worker = subprocess.Popen([sys.executable, "-m", "letter", "work"], env=balanced.environ)
         knowing.start("--no-work")
