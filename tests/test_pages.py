@@ -78,6 +78,22 @@ def test_a_change_is_seen_within_a_second(world: World) -> None:
     assert world.rendered == ["/library"] * 2
 
 
+def test_a_change_while_a_page_is_rendered_is_seen_at_the_next_look(world: World) -> None:
+    inner = world.front.app
+
+    def overtaken(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        body = inner(environ, start_response)
+        world.change()
+        return body
+
+    world.front.app = overtaken
+    world.ask()
+    world.front.app = inner
+    world.time += 1
+    world.ask()
+    assert len(world.rendered) == 2
+
+
 def test_under_changes_without_end_a_page_is_rendered_once_a_second(world: World) -> None:
     for _ in range(100):
         world.ask()

@@ -161,6 +161,48 @@ BUGS = {
         'synchronous_commit: "off"',
         "tests/test_failover.py",
     ),
+    "a ready page is never looked at again": Bug(
+        "letter/pages.py",
+        "            self.due = asked_at + CHECK_SECONDS",
+        "            self.due = float('inf')",
+        "tests/test_pages.py",
+    ),
+    "a ready page is rendered for every reader": Bug(
+        "letter/pages.py", "            self.shelf.put(key, page)", "            pass", "tests/test_pages.py"
+    ),
+    "the page of another letter is answered": Bug(
+        "letter/pages.py",
+        'key = (environ["PATH_INFO"], environ.get("QUERY_STRING", ""))',
+        'key = ("/" + environ["PATH_INFO"].rpartition("/")[2], environ.get("QUERY_STRING", ""))',
+        "tests/test_pages.py tests/test_web_pages.py",
+    ),
+    "a page is stamped with a version from after its rendering": Bug(
+        "letter/pages.py",
+        "            version = known.get(rendering.mark.letter_id)",
+        "            version = self.watch._read().get(rendering.mark.letter_id)",
+        "tests/test_pages.py",
+    ),
+    "an absent database takes the pages along": Bug(
+        "letter/pages.py",
+        '        if old and rendering.status >= "500":',
+        "        if False:",
+        "tests/test_pages.py tests/test_web_pages.py",
+    ),
+    "made-up addresses fill the memory": Bug(
+        "letter/web/listing.py",
+        "(not search and listing.is_place(session, letter, place))",
+        "not search",
+        "tests/test_web_pages.py",
+    ),
+    "a page with somebody's cookie is kept": Bug(
+        "letter/pages.py", '{"set-cookie", "vary"}', '{"none"}', "tests/test_pages.py"
+    ),
+    "a tag is the same for every encoding": Bug(
+        "letter/shelf.py", """f'"{digest}-{encoding}"'""", """f'"{digest}"'""", "tests/test_pages.py"
+    ),
+    "nginx keeps a copy for every address that somebody makes up": Bug(
+        "deploy/nginx.conf", '+$" "";\n        default 1;', '+$" "";\n        default "";', "tests/test_nginx.py"
+    ),
 }
 
 
