@@ -1,57 +1,11 @@
 """The store of ready pages, with a clock that is moved by hand and a page that counts how often it is rendered."""
 
-import threading
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from letter import pages
-from letter.pages import Front
-from letter.shelf import MARK, Mark
-
-LIBRARY, BRIDGE = 1, 2
-LETTERS = {"library": LIBRARY, "bridge": BRIDGE}
-
-
-class World:
-    """A front door before an application of a few lines."""
-
-    def __init__(self, most_bytes: int = 10_000_000) -> None:
-        self.time = 1000.0
-        self.versions: dict[int, int] | Exception = {0: 2, LIBRARY: 1, BRIDGE: 1}
-        self.status = "200 OK"
-        self.headers: list[tuple[str, str]] = []
-        self.rendered: list[str] = []
-        self.looks = 0
-        self.front = Front(self.app, self.look, lambda: self.time, most_bytes)
-
-    def look(self) -> dict[int, int]:
-        self.looks += 1
-        if isinstance(self.versions, Exception):
-            raise self.versions
-        return self.versions
-
-    def app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
-        self.rendered.append(f"{path}?{query}" if query else path)
-        letter = LETTERS.get(path.strip("/").partition("/")[0])
-        if letter and self.status == "200 OK" and "q=" not in query:
-            environ[MARK] = Mark(letter, reads_query=path.endswith("/signatures"))
-        body = f"{path} {query} {self.versions} {'long ' * 300}".encode()
-        start_response(self.status, [("Content-Type", "text/html"), ("Content-Length", str(len(body))), *self.headers])
-        return [body]
-
-    def ask(self, path: str = "/library", query: str = "", method: str = "GET", **more: str) -> tuple[str, str]:
-        said: list[Any] = []
-        environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, **more}
-        body = b"".join(self.front(environ, lambda *answer: said.extend(answer)))
-        self.last = dict(said[1])
-        return said[0], body.decode()
-
-    def change(self, letter: int = LIBRARY) -> None:
-        assert isinstance(self.versions, dict)
-        self.versions = {**self.versions, letter: self.versions[letter] + 1, 0: self.versions[0] + 1}
+from tests.ready import BRIDGE, LIBRARY, World
 
 
 @pytest.fixture
@@ -222,45 +176,3 @@ def test_a_tag_belongs_to_one_encoding_and_an_answer_without_news_is_empty(world
         assert world.last == {"ETag": tags[encoding], "Vary": "Accept-Encoding"}
     assert len(set(tags.values())) == 3 and all(tag.startswith('"') for tag in tags.values())
     assert world.ask(HTTP_ACCEPT_ENCODING="br", HTTP_IF_NONE_MATCH=tags["gzip"], method="HEAD")[0] == "200 OK"
-
-
-def test_many_who_come_first_wait_for_one_rendering(world: World) -> None:
-    inner, start = world.front.app, threading.Barrier(8)
-
-    def slow(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        threading.Event().wait(0.05)
-        return inner(environ, start_response)
-
-    def ask() -> None:
-        start.wait()
-        list(world.front({"REQUEST_METHOD": "GET", "PATH_INFO": "/library"}, lambda *_: None))  # type: ignore[arg-type]
-
-    world.front.app = slow
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert world.rendered == ["/library"]
-
-
-def test_a_database_that_hangs_holds_up_one_reader_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "PATIENCE_SECONDS", 0.01)
-    old = world.ask()
-    comes_back, asked = threading.Event(), threading.Event()
-
-    def hang() -> dict[int, int]:
-        asked.set()
-        comes_back.wait(20)
-        return {LIBRARY: 7}
-
-    monkeypatch.setattr(world.front.watch, "_read", hang)
-    world.time += 10
-    one = threading.Thread(target=world.ask)
-    one.start()
-    assert asked.wait(5)
-    assert [world.ask() for _ in range(100)] == [old] * 100
-    comes_back.set()
-    one.join()
-    world.time += 1
-    assert world.ask() and len(world.rendered) == 2
