@@ -5,6 +5,7 @@ A setting comes from the environment (`LETTER_…`, or `LETTER_…_FILE` for a f
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,6 +25,7 @@ DEFAULT_PORT = 8000
 SERVED_AT = "served-at"
 KEY_NAMES = ("secret_key", "sealing_key", "index_key")
 KEY_LENGTH = 44
+BOUNCE_ADDRESS = re.compile(r"[A-Za-z0-9._-]{1,20}@[A-Za-z0-9.-]+")  # 43 more come in; 64 may stand there (RFC 5321)
 HINT = "Run `letter init` first, or see the table of settings in the README."
 
 
@@ -68,6 +70,14 @@ class Settings:
     smtp_rate: int = field(
         default=100,
         metadata=_about("How many mails a second one worker sends to one receiving domain at most; 0 is no limit."),
+    )
+    bounce_address: str = field(
+        default="",
+        metadata=_about("Where mails come back to that cannot be delivered; a token is added: `bounces+…@host`."),
+    )
+    bounces: str = field(
+        default="",
+        metadata=_about("The mailbox of these: `maildir:///folder` or `imaps://user:password@host/folder`."),
     )
     contact: str = field(
         default="",
@@ -114,6 +124,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         mail_from=said["mail_from"] or "letter@localhost",
         smtp_connections=_whole("smtp_connections", said["smtp_connections"] or "4", 1, 50),
         smtp_rate=_whole("smtp_rate", said["smtp_rate"] or "100", 0, 10_000),
+        bounce_address=said["bounce_address"],
+        bounces=said["bounces"],
         contact=said["contact"],
         proxies=_whole("proxies", said["proxies"] or "0", 0, 10),
         demo=_switch("demo", said["demo"] or "0"),
@@ -220,6 +232,12 @@ def _refuse_half_set(settings: Settings, said: Mapping[str, str]) -> None:
         raise BadSetting("LETTER_SMTP_URL is missing: a service that others reach must be able to send mail.")
     if scheme != "file" and not said["mail_from"]:
         raise BadSetting("LETTER_MAIL_FROM is missing: mail through a server needs a sender.")
+    if bool(settings.bounces) != bool(settings.bounce_address):
+        raise BadSetting("LETTER_BOUNCES and LETTER_BOUNCE_ADDRESS need each other.")
+    if settings.bounce_address and not BOUNCE_ADDRESS.fullmatch(settings.bounce_address):
+        raise BadSetting(
+            "LETTER_BOUNCE_ADDRESS must be like bounces@example.org, with at most 20 letters before the @."
+        )
     if settings.demo and not settings.is_local:
         raise BadSetting("LETTER_DEMO shows every mail to everybody; it is for this machine only.")
     if "@" not in settings.mail_from or any(c in settings.mail_from for c in "\r\n"):

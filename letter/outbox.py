@@ -130,6 +130,13 @@ def refused(session: Session, lease: str, number: int, attempts: int, created_at
         _change(session, lease, [number], state=Post.WAITING, lease=None, error=why, **again)
 
 
+def bounced(session: Session, message_id: str, code: str) -> int | None:
+    """Record that a mail came back; return the id of its signature. None if that mail was not sent, or noted before."""
+    sent = (Outbox.message_id == message_id, Outbox.state == Post.SENT)
+    changed = update(Outbox).where(*sent).values(state=Post.BOUNCED, error=code).returning(Outbox.signature_id)
+    return session.scalar(changed.execution_options(synchronize_session=False))
+
+
 def put_back(session: Session, lease: str, ids: Iterable[int], until: datetime, why: str) -> None:
     """Give mails back that could not be tried, since the server was not there; a week without one ends them."""
     ids = list(ids)

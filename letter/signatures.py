@@ -160,7 +160,8 @@ def _by_uid() -> Select[Signature]:
     return select(Signature).where(Signature.uid == bindparam("uid")).options(*with_letter)
 
 
-def note_bounce(session: Session, signature_id: int, code: str) -> None:
-    """Note that nobody reads mail at a signature's address, with the code that says so; the address is forgotten."""
-    dead = update(Signature).where(Signature.id == signature_id).values(bounced=code, email_sealed=None)
-    session.execute(dead.execution_options(synchronize_session=False))
+def note_bounce(session: Session, signature_id: int, code: str, *, is_dead: bool = True) -> None:
+    """Note that a mail to a signature's address came back, with the code that says why; of a dead one, forget it."""
+    known: dict[str, object] = {"bounced": code, **({"email_sealed": None} if is_dead else {})}
+    noted = update(Signature).where(Signature.id == signature_id).values(**known)
+    session.execute(noted.execution_options(synchronize_session=False))

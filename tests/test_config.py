@@ -20,6 +20,8 @@ SAID = {
     "LETTER_MAIL_FROM": "Letters <letters@letter.example>",
     "LETTER_SMTP_CONNECTIONS": "2",
     "LETTER_SMTP_RATE": "20",
+    "LETTER_BOUNCE_ADDRESS": "bounces@letter.example",
+    "LETTER_BOUNCES": "maildir:///srv/bounces",
     "LETTER_CONTACT": "Ada Alder, ada@example.org",
     "LETTER_PROXIES": "2",
     "LETTER_DEMO": "1",
@@ -32,6 +34,8 @@ MEANT = {
     "mail_from": "Letters <letters@letter.example>",
     "smtp_connections": 2,
     "smtp_rate": 20,
+    "bounce_address": "bounces@letter.example",
+    "bounces": "maildir:///srv/bounces",
     "contact": "Ada Alder, ada@example.org",
     "proxies": 2,
     "demo": True,
@@ -44,6 +48,8 @@ smtp_url = "smtp://ada:secret@mail.example:587"
 mail_from = "Letters <letters@letter.example>"
 smtp_connections = 2
 smtp_rate = 20
+bounce_address = "bounces@letter.example"
+bounces = "maildir:///srv/bounces"
 contact = "Ada Alder, ada@example.org"
 proxies = 2
 demo = true

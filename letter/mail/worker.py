@@ -7,14 +7,15 @@ more than that nobody can promise. Several may be on their way at that moment, a
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from letter import clock, outbox, settling
 from letter.config import Settings
 from letter.db import Database
 from letter.links import Links
-from letter.mail import Envelope, Unreachable, messages, recording, smtp
+from letter.mail import Envelope, Unreachable, bounces, messages, recording, smtp
+from letter.mail.collecting import Collector
 from letter.mail.keeping import Keeper
 from letter.mail.pace import Pace
 from letter.mail.providers import domain
@@ -27,6 +28,7 @@ LEAST, MOST = 50, 500  # mails in a batch: about a second's worth, so that a con
 BATCH_SECONDS = 1.0
 IDLE = 1.0  # seconds
 AFTER_ERROR = 5.0  # seconds
+SECONDS_TO_STOP = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
 # A mail is not begun so late that its lease could end while the server takes its time.
 TIME_TO_SEND = timedelta(seconds=4 * smtp.TIMEOUT)
@@ -51,29 +53,36 @@ class Worker:
         self._pause = FIRST_PAUSE
         self._not_before: datetime | None = None
         self._keeper = Keeper(database)
+        self._collector = Collector(database, settings)
 
     def run(self, stop: threading.Event) -> None:
-        """Send and tidy up until `stop` is set. Errors are logged and outlived."""
+        """Send, and beside that keep house, until `stop` is set. Errors are logged and outlived."""
         self._stop = stop
-        while not stop.is_set():
+        keeping = threading.Thread(target=self._repeat, args=(self.keep_house,), daemon=True)
+        keeping.start()
+        self._repeat(self.run_once)
+        keeping.join(SECONDS_TO_STOP)
+        self.close()
+
+    def _repeat(self, task: Callable[[], int | None]) -> None:
+        """Do a task again and again: at once while it finds something to do, else a second later."""
+        while not self._stop.is_set():
             try:
-                is_idle = self.run_once() == 0
-                self.keep_house()
+                pause = 0.0 if task() else IDLE
             except Exception as error:
                 log.error("worker: %s", what(error))
-                stop.wait(AFTER_ERROR)
-            else:
-                stop.wait(IDLE if is_idle else 0)
-        self.close()
+                pause = AFTER_ERROR
+            self._stop.wait(pause)
 
     def close(self) -> None:
         """Take leave of the mail server."""
         self._lines.close()
 
     def keep_house(self) -> None:
-        """Add numbers up, and end what is too old; between two batches, so about once a second."""
+        """Add numbers up, end what is too old, read what came back; to be called about once a second."""
         self._keeper.fold()
         self._keeper.keep_house()
+        self._collector.collect()
 
     def run_once(self) -> int:
         """Send one batch of what is due; return how many mails were handled."""
@@ -182,7 +191,11 @@ class Worker:
         content = messages.as_bytes(
             message, sender=self._sender, to=address, message_id=due.message_id, date=due.created_at
         )
-        return Envelope(self._sender.address, address, due.message_id, due.created_at, content)
+        back_to = self._settings.bounce_address
+        sender = (
+            bounces.sender(back_to, self._settings.keys.secret, due.message_id) if back_to else self._sender.address
+        )
+        return Envelope(sender, address, due.message_id, due.created_at, content)
 
     def _wait_for_server(self, why: str, claim: Claim, ids: Sequence[int]) -> None:
         log.warning("no mail server: %s; next try in %s s", why, int(self._pause.total_seconds()))
