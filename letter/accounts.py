@@ -10,6 +10,7 @@ from threading import BoundedSemaphore
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from letter import addresses, audit, clock, tokens
@@ -36,11 +37,10 @@ RANK = {Role.VIEWER: 1, Role.MODERATOR: 2, Role.ORGANISER: 3}
 def add(session: Session, email: str, role: Role, letter: Letter | None) -> Person:
     """Give `email` a role for one letter, or for all, and return the person; who is new has no password yet."""
     address = normal(addresses.check(email))
-    person = by_email(session, address)
-    if person is None:
-        person = Person(uid=tokens.new_uid(), email=address, created_at=clock.now())
-        session.add(person)
-        session.flush()
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    one = insert(Person).values(uid=tokens.new_uid(), email=address, created_at=clock.now())
+    session.execute(one.on_conflict_do_nothing(index_elements=[Person.email]))  # who comes second waits, and finds it
+    person = session.scalars(select(Person).where(Person.email == address).with_for_update()).one()
     where = Membership.letter_id == letter.id if letter else Membership.letter_id.is_(None)
     membership = session.scalars(select(Membership).where(Membership.person_id == person.id, where)).first()
     if membership is None:

@@ -17,9 +17,14 @@ KEEP_UNCONFIRMED = timedelta(days=7)  # so that an expired link can offer a new 
 NO_LONGER = (LetterState.DELIVERED, LetterState.ARCHIVED)
 
 
-def find(session: Session, keys: Keys, token: str, purpose: Purpose = Purpose.CONFIRM) -> Signature:
-    """Return the signature that `token` names for `purpose`. Raise LinkInvalid if there is none."""
-    signature = signatures.by_uid(session, tokens.read(keys.secret, purpose, token))
+def find(
+    session: Session, keys: Keys, token: str, purpose: Purpose = Purpose.CONFIRM, *, to_change: bool = False
+) -> Signature:
+    """Return the signature that `token` names for `purpose`. Raise LinkInvalid if there is none.
+
+    With `to_change`, whoever else wants to change it waits.
+    """
+    signature = signatures.by_uid(session, tokens.read(keys.secret, purpose, token), to_change=to_change)
     if signature is None:
         raise LinkInvalid
     return signature
@@ -63,7 +68,7 @@ def confirm_by(session: Session, keys: Keys, token: str) -> tuple[Signature, boo
 
     Raise what `confirm` raises, or LinkInvalid; the caller then rolls back.
     """
-    signature = find(session, keys, token)
+    signature = find(session, keys, token, to_change=True)
     return signature, _confirm(session, keys, signature)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from letter import audit, clock, signatures, tally
@@ -91,11 +91,16 @@ def decide(
 
 def _load(session: Session, letter: Letter, choices: Sequence[Choice]) -> dict[int, Signature]:
     ids = {choice.id for choice in choices}
-    rows = session.scalars(select(Signature).where(Signature.letter_id == letter.id, Signature.id.in_(ids)))
-    found = {row.id: row for row in rows}
+    rows = select(Signature).where(Signature.letter_id == letter.id, Signature.id.in_(ids))
+    found = {row.id: row for row in session.scalars(_held(rows))}
     if ids - found.keys():
         raise NotFound("One of these entries does not belong to this letter.")
     return found
+
+
+def _held(rows: Select[Signature]) -> Select[Signature]:
+    """Let others who decide about these entries wait, and take them in one order, so that nobody waits in a circle."""
+    return rows.order_by(Signature.id).with_for_update().execution_options(populate_existing=True)
 
 
 def _step(session: Session, batch: Batch, signature: Signature, to: State) -> None:
@@ -142,14 +147,22 @@ def latest(session: Session, letter: Letter, by: Person) -> Batch | None:
     ).first()
 
 
+def _is_mine_to_undo(session: Session, batch: Batch) -> bool:
+    """Of two who press the button at once, the second waits here and finds it undone."""
+    undone_at = session.scalar(select(Batch.undone_at).where(Batch.id == batch.id).with_for_update())
+    return undone_at is None
+
+
 def undo(session: Session, letter: Letter, *, by: Person) -> Outcome:
     """Take this person's last decision back. Entries that somebody changed since then stay as they are.
 
     Raise BadInput if there is nothing to undo.
     """
     batch = latest(session, letter, by)
-    if batch is None:
+    if batch is None or not _is_mine_to_undo(session, batch):
         raise BadInput("There is nothing of yours to undo here.")
+    changed = select(BatchStep.signature_id).where(BatchStep.batch_id == batch.id)
+    session.scalars(_held(select(Signature).where(Signature.id.in_(changed)))).all()
     batch.undone_at = clock.now()
     done = 0
     for step in batch.steps:

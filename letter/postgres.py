@@ -7,10 +7,14 @@ connection, knows nothing, and says so.
 """
 
 import time
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from letter.config import BadSetting
 
@@ -21,6 +25,7 @@ except ImportError:  # SQLite is enough for most
     psycopg = None  # type: ignore[assignment]
     Connection = object  # type: ignore[assignment,misc]
 
+T = TypeVar("T")
 NAMES = ("postgresql", "postgres")
 MISSING = (
     "LETTER_DATABASE_URL names PostgreSQL, whose driver is not installed: pip install -r deploy/requirements.lock."
@@ -38,6 +43,7 @@ CONNECTING = {
 LOCKS_LAST = "-c lock_timeout=8s"  # a row or an index entry that somebody else holds; no commit waits for such a lock
 POOL = {"pool_size": 8, "max_overflow": 4, "pool_timeout": 5, "pool_pre_ping": True}
 READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}  # one page shows one moment
+TAKEN_BACK = ("40001", "40P01")  # serialization failure, deadlock: the server says so, nothing was committed
 SECONDS_OFF = 1.0  # after a connection failed, others are not tried for so long
 
 
@@ -106,6 +112,26 @@ def engine(url: URL, *, read_only: bool, patience: float | None = None) -> Engin
     )
     event.listen(made, "do_connect", Connector(patience))
     return made
+
+
+def insist(writing: Callable[[], AbstractContextManager[Session]], work: Callable[[Session], T]) -> T:
+    """Return what `work` returned, once that is committed; where somebody else came first, it begins again."""
+    for is_last in (False, False, True):
+        try:
+            with writing() as session:
+                result = work(session)
+                session.commit()
+                return result
+        except (StaleDataError, OperationalError) as error:
+            if is_last or not _is_worth_a_second_try(error):
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _is_worth_a_second_try(error: Exception) -> bool:
+    """Tell whether a transaction was taken back, wholly and surely, because another one came first."""
+    cause = getattr(error, "orig", None)
+    return isinstance(error, StaleDataError) or getattr(cause, "sqlstate", "") in TAKEN_BACK
 
 
 def _threshold(url: URL) -> int | None:

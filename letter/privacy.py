@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from letter import clock, signatures
@@ -113,11 +114,11 @@ def not_me(session: Session, keys: Keys, signature: Signature) -> bool:
     Return whether that holds for every letter here; without the address in hand it can only be said for this one.
     """
     demand_known(signature)
-    blocked = [signature.email_key]
+    blocked = [signature.email_key or b""]
     if signature.email_sealed:
         blocked.append(email_key(keys, EVERYWHERE, unseal(keys, signature.email_sealed)))
-    for key in blocked:
-        if session.scalar(select(Blocked.id).where(Blocked.email_key == key)) is None:
-            session.add(Blocked(email_key=key, created_at=clock.now()))
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    for key in sorted(blocked):  # in one order, or two could wait for each other
+        session.execute(insert(Blocked).values(email_key=key, created_at=clock.now()).on_conflict_do_nothing())
     withdraw(session, signature)
     return len(blocked) > 1

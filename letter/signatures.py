@@ -127,7 +127,8 @@ def _some(most: int, *which: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def drop_sealed_siblings(session: Session, signature: Signature) -> None:
     """Forget the address in the unconfirmed signatures beside one that was confirmed: no mail to it is due for them."""
-    _bulk(session, *_siblings(signature), email_sealed=None)
+    free = select(Signature.id).where(*_siblings(signature)).with_for_update(skip_locked=True)  # or two could wait
+    _bulk(session, Signature.id.in_(free.scalar_subquery()), email_sealed=None)  # for each other on PostgreSQL
 
 
 def blank_siblings(session: Session, signature: Signature) -> None:
@@ -149,15 +150,19 @@ def _bulk(session: Session, *which: ColumnElement[bool], **values: object) -> in
     return int(session.execute(changed).rowcount)  # type: ignore[attr-defined]
 
 
-def by_uid(session: Session, uid: str) -> Signature | None:
-    """Return the signature that a link names, with its letter and its text; the body is only read when asked for."""
-    return session.scalars(_by_uid(), {"uid": uid}).first()
+def by_uid(session: Session, uid: str, *, to_change: bool = False) -> Signature | None:
+    """Return the signature that a link names, with its letter and its text; the body is only read when asked for.
+
+    `to_change` makes others who want to change it wait until this transaction ends, so that they see what came of it.
+    """
+    return session.scalars(_by_uid(to_change), {"uid": uid}).first()
 
 
-@lru_cache(maxsize=1)
-def _by_uid() -> Select[Signature]:
+@lru_cache(maxsize=2)
+def _by_uid(to_change: bool) -> Select[Signature]:
     with_letter = (joinedload(Signature.letter), joinedload(Signature.text).defer(LetterText.body))
-    return select(Signature).where(Signature.uid == bindparam("uid")).options(*with_letter)
+    found = select(Signature).where(Signature.uid == bindparam("uid")).options(*with_letter)
+    return found.with_for_update(of=Signature) if to_change else found
 
 
 def note_bounce(session: Session, signature_id: int, code: str, *, is_dead: bool = True) -> None:

@@ -1,11 +1,14 @@
 """The database's version: bringing it up to date, and telling whether it is."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from letter import about
 from letter.config import PACKAGE
@@ -13,6 +16,7 @@ from letter.db import Database
 from letter.errors import NotReady
 from letter.sealing import Keys, fingerprint
 
+UPGRADE_LOCK = 0x75706772
 OTHER_KEYS = "These are not the keys that the database was made with. Put keys.toml back from your backup."
 
 
@@ -44,12 +48,30 @@ def current(database: Database) -> str | None:
 def run(database: Database, target: str = "head") -> None:
     """Migrate up to `target`, each step in its own transaction. Raise NotReady for a database that is ahead of us."""
     config = _config()
-    with database.engine.connect() as connection:
+    with database.engine.connect() as connection, _alone(connection):
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, target)
         except CommandError:
             raise NotReady("The database is of a newer version than the program. Install the newer program.") from None
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Several machines may start at once, and each upgrade first: one does it, the others wait and find it done."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    connection.exec_driver_sql("SET lock_timeout = 0")  # a large table takes its time
+    connection.execute(select(func.pg_advisory_lock(UPGRADE_LOCK)))
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(select(func.pg_advisory_unlock(UPGRADE_LOCK)))
+        connection.exec_driver_sql("RESET lock_timeout")
+        connection.commit()
 
 
 def run_in(connection: Connection) -> None:

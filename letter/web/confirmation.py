@@ -50,7 +50,7 @@ def confirm(token: str) -> ResponseReturnValue:
 def again(token: str) -> ResponseReturnValue:
     """Send a new link in place of one that expired."""
     session = writing()
-    signature = confirmation.find(session, keys(), token)
+    signature = confirmation.find(session, keys(), token, to_change=True)
     slug = signature.letter.slug
     try:
         confirmation.renew(session, keys(), signature)

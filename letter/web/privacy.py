@@ -30,6 +30,10 @@ def _find(session: Session, token: str) -> Signature:
     return confirmation.find(session, keys(), token, Purpose.MINE)
 
 
+def _change(token: str) -> Signature:
+    return confirmation.find(writing(), keys(), token, Purpose.MINE, to_change=True)
+
+
 def _back(token: str, said: str) -> ResponseReturnValue:
     return redirect(url_for("privacy.mine", token=token, said=said), 303)
 
@@ -74,7 +78,7 @@ def correct(token: str) -> ResponseReturnValue:
     form = CorrectForm(letter=signature.letter)
     if not form.validate():
         return _page(signature, token, form=form, status=422)
-    changed = privacy.correct(_find(writing(), token), form.name.data or "", form.affiliation.data or "")
+    changed = privacy.correct(_change(token), form.name.data or "", form.affiliation.data or "")
     commit()
     return _back(token, "corrected" if changed else "same")
 
@@ -87,7 +91,7 @@ def display(token: str) -> ResponseReturnValue:
     form = DisplayForm()
     if not form.validate():
         return _page(_find(reading(), token), token, display=form, status=422)
-    privacy.show_to(_find(writing(), token), Display(form.display.data))
+    privacy.show_to(_change(token), Display(form.display.data))
     commit()
     return _back(token, "display")
 
@@ -97,7 +101,7 @@ def display(token: str) -> ResponseReturnValue:
 @sent_again
 def updates(token: str) -> ResponseReturnValue:
     """End the mails about what happens with the letter; the signature stays."""
-    privacy.stop_updates(_find(writing(), token))
+    privacy.stop_updates(_change(token))
     commit()
     return _back(token, "updates")
 
@@ -107,7 +111,7 @@ def updates(token: str) -> ResponseReturnValue:
 @sent_again
 def withdraw(token: str) -> ResponseReturnValue:
     """Take the signature off the letter."""
-    privacy.withdraw(writing(), _find(writing(), token))
+    privacy.withdraw(writing(), _change(token))
     commit()
     return _back(token, "withdrawn")
 
@@ -117,7 +121,7 @@ def withdraw(token: str) -> ResponseReturnValue:
 @sent_again
 def erase(token: str) -> ResponseReturnValue:
     """Withdraw, and leave nothing of the person."""
-    privacy.erase(writing(), _find(writing(), token))
+    privacy.erase(writing(), _change(token))
     commit()
     return _back(token, "erased")
 
@@ -146,7 +150,7 @@ def ask_not_me(token: str) -> ResponseReturnValue:
 @sent_again
 def not_me(token: str) -> ResponseReturnValue:
     """Withdraw a forged signature and never write to its address again."""
-    session = writing()
-    is_everywhere = privacy.not_me(session, keys(), confirmation.find(session, keys(), token, Purpose.NOT_ME))
+    forged = confirmation.find(writing(), keys(), token, Purpose.NOT_ME, to_change=True)
+    is_everywhere = privacy.not_me(writing(), keys(), forged)
     commit()
     return render_template("privacy/not_me_done.html", is_everywhere=is_everywhere)
