@@ -14,7 +14,9 @@ FLOORS = {
     **dict.fromkeys(("letter", "clock", "errors", "text", "names", "tokens", "sealing", "formats"), GROUND),
     **dict.fromkeys(("negotiation", "shelf"), GROUND),
     **{"config": CONFIG, "columns": MODELS, "models": MODELS, "migrations": RULES},
-    **dict.fromkeys(("db", "turns", "links", "upgrade", "mail", "pages", "moving", "backup", "pgdump", "bulk"), MIDDLE),
+    **dict.fromkeys(
+        ("db", "turns", "links", "upgrade", "mail", "pages", "moving", "backup", "pgdump", "postgres"), MIDDLE
+    ),
     **dict.fromkeys(("web", "commands"), EDGE),
     **dict.fromkeys(("app", "cli", "__main__"), TOP),
 }
