@@ -137,8 +137,10 @@ def blank_siblings(session: Session, signature: Signature) -> None:
 
 
 def _siblings(signature: Signature) -> tuple[ColumnElement[bool], ...]:
+    """An address has another key on each letter, so the key says which letter; asked for the letter as well, SQLite
+    would take an index of letter and state, and read everybody who has not confirmed yet.
+    """
     return (
-        Signature.letter_id == signature.letter_id,
         Signature.email_key == signature.email_key,
         Signature.id != signature.id,
         Signature.state.in_((State.PENDING, State.EXPIRED)),

@@ -102,6 +102,18 @@ def test_a_hot_path_reads_no_table_from_end_to_end(session: Session, busy: Lette
             assert not _reads_everything(line), plan
 
 
+@pytest.mark.sqlite
+def test_confirming_looks_for_the_same_address_and_not_for_all_who_wait(
+    session: Session, busy: Letter, plans: list[str]
+) -> None:
+    session.execute(text("DELETE FROM sqlite_stat1"))  # nobody analyses a database that is in use
+    session.execute(text("ANALYZE sqlite_schema"))
+    confirmation.confirm(session, KEYS, signatures.sign(session, KEYS, busy, submission()))
+    siblings = [plan for plan in plans if plan.startswith("UPDATE") and "signature.email_key = ?" in plan]
+    assert siblings
+    assert all("(email_key=?)" in plan.splitlines()[-1] for plan in siblings)
+
+
 @pytest.mark.sqlite  # PostgreSQL may well sort what it hands over whole, within its own memory
 def test_an_export_of_everything_sorts_nothing(session: Session, busy: Letter, plans: list[str]) -> None:
     assert len(list(exporting.rows(session, busy))) == 2 + sum(
