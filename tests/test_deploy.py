@@ -16,6 +16,8 @@ import yaml
 
 from letter import cli, config
 from letter.config import KEY_NAMES
+from tests.cluster import until
+from tests.serving import free_port, serving
 
 pytestmark = pytest.mark.no_database
 
@@ -197,6 +199,28 @@ def test_caddy_takes_its_file(tmp_path: Path) -> None:
     home = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
     run("caddy", "validate", "--adapter", "caddyfile", "--config", file, **home)
     assert "127.0.0.1:8000" in run("caddy", "adapt", "--adapter", "caddyfile", "--config", file, **home)
+
+
+@needs("caddy", "caddy")
+def test_through_caddy_people_sign_and_see_nothing_that_is_for_machines(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with serving(tmp_path, "--no-work", LETTER_PROXIES="1", LETTER_BASE_URL=url) as server:
+        environ = {"LETTER_SITE": url, "LETTER_WEB": f"127.0.0.1:{server.port}", "HOME": str(tmp_path)}
+        environ |= {"CADDY_ADMIN": f"127.0.0.1:{free_port()}", "PATH": os.environ["PATH"]}
+        assert server.get("/readyz")[0] == 200
+        command = ["caddy", "run", "--adapter", "caddyfile", "--config", str(DEPLOY / "Caddyfile")]
+        with (tmp_path / "caddy.log").open("wb") as log:
+            caddy = subprocess.Popen(command, env=environ, cwd=tmp_path, stdout=log, stderr=log)
+        try:
+            server.port = port  # from here on, through Caddy
+            until(lambda: server.get("/healthz")[0] == 200, (tmp_path / "caddy.log").read_text())
+            signed = server.sign("library", server.stamp("library"), name="Dana Ivers", email="dana@example.org")
+            assert (signed, server.get("/readyz")[0], server.get("/metrics")[0]) == (303, 404, 404)
+        finally:
+            caddy.kill()
+            caddy.wait()
+    assert "dana" not in (tmp_path / "caddy.log").read_text().lower()
 
 
 @needs("haproxy", "haproxy")
