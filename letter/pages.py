@@ -195,7 +195,9 @@ def in_front(app: "WSGIApplication", database: Database) -> Front:
     """Return the front door of `app`, which looks into `database` for changes."""
 
     def read_versions() -> Mapping[int, int]:
-        with database.reading() as session:
+        with database.reading(
+            public=True
+        ) as session:  # from where the pages are read, so that none is behind its version
             return tally.versions(session)
 
     return Front(app, read_versions)

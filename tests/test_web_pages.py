@@ -169,6 +169,23 @@ def test_without_the_database_pages_are_read_and_nothing_is_signed(
     assert reader.get("/library/signatures").status_code == 200
 
 
+def test_public_pages_and_their_versions_are_read_from_the_replica_and_nothing_else_is(
+    reader: Client, database: Database, session: Session, letter: Letter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    read = database.reading
+    monkeypatch.setattr(database, "reading", lambda *, public=False: (asked.append(public), read(public=public))[1])
+    values = addresses(session, letter)
+    public = ("/library", "/library/signatures?q=z", "/library/count.json")
+    for path in (*public, f"/mine/{values['mine']}", "/staff/library/preview", "/readyz"):
+        asked.clear()
+        reader.get(path, headers={"Cookie": "letter=x.y.z"})
+        assert set(asked) <= {path in public}, path
+    asked.clear()
+    reader.post("/library/sign", data={"name": "Dana"})
+    assert asked and set(asked) == {False}
+
+
 def soon(happens: Callable[[], bool]) -> float:
     """How many seconds it took."""
     start = time.monotonic()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+PUBLIC_ROOMS = ("letters", "listing", "facts")
 SECONDS_REMEMBERED = 1.0
 T = TypeVar("T")
 
@@ -52,8 +53,14 @@ def keys() -> Keys:
 def reading() -> Session:
     """Return this request's session for looking; nothing can be written through it."""
     if "reading" not in g:
-        g.reading = _stack().enter_context(instance().database.reading())
+        g.reading = _stack().enter_context(instance().database.reading(public=_is_public()))
     return cast(Session, g.reading)
+
+
+def _is_public() -> bool:
+    """Tell whether what is read is for everybody: that may come from the replica, a few seconds late."""
+    is_staff = request.path.startswith("/staff/")
+    return request.method in SAFE and request.blueprint in PUBLIC_ROOMS and not is_staff
 
 
 def writing() -> Session:
