@@ -193,7 +193,9 @@ class Signature(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
         index_where("uq_signature_living", LIVING, "letter_id", "email_key", unique=True),
-        sa.Index("uq_signature_place", "letter_id", "place", unique=True),
+        # Only of those that have a place: SQLite would take it to look for all others, and sort a million of them.
+        index_where("uq_signature_place", "place IS NOT NULL", "letter_id", "place", unique=True),
+        sa.Index("ix_signature_desk", "letter_id", "id"),
         sa.Index("ix_signature_list", "letter_id", "state", "display", "sort_key", "uid"),
         sa.Index("ix_signature_queue", "letter_id", "state", "confirmed_at", "id"),
         sa.Index("ix_signature_email_key", "email_key"),
