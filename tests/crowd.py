@@ -111,8 +111,8 @@ class Crowd:
         for turn in itertools.count():
             if self.over.wait(max(0.0, start + turn / a_second - time.monotonic()) if a_second else 0):
                 return
-            email = f"{who}.{turn}@example.org"
-            person = {"name": f"Supporter {who} {turn}", "affiliation": "", "email": email}
+            email = f"s{turn}@{who}.example.org"  # a domain for each, since mails to one are paced
+            person = {"name": f"Supporter {turn} of {who}", "affiliation": "", "email": email}
             choices = {"display": "public", "kind": "person", "language": "en"}
             status, _ = caller.send("POST", "/library/sign", stamp=stamp, **person, **choices)
             assert status == 303, f"signing was answered with {status}"

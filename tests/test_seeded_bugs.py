@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.seeded_faults import FAULTS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -204,6 +206,7 @@ BUGS = {
         "deploy/nginx.conf", '+$" "";\n        default 1;', '+$" "";\n        default "";', "tests/test_nginx.py"
     ),
 }
+BUGS |= {name: Bug(*facts) for name, facts in FAULTS.items()}
 
 
 @pytest.mark.nightly
