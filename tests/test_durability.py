@@ -2,19 +2,22 @@
 
 import threading
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
-from letter import db
+from letter import db, durability
+from letter.commands import serving as serving_commands
+from letter.config import Settings
 from letter.db import Database
-from tests import tracing
+from letter.errors import Refusal
+from tests import postgres, tracing
 from tests.crowd import Caller
 from tests.serving import Server, serving
 from tests.tracing import ANSWERS, QUESTIONS, SYNCS, WRITES, Call
 
-pytestmark = pytest.mark.sqlite
 WANTED = {"synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "fullfsync": 0, "journal_mode": db.journal_mode()}
 CLIENTS, EACH = 8, 5
 
@@ -29,12 +32,14 @@ def pragmas(database: Database) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.sqlite
 def test_every_connection_syncs_each_commit_also_after_the_pool_was_emptied(database: Database) -> None:
     assert pragmas(database) == [WANTED] * 3
     database.close()
     assert pragmas(database) == [WANTED] * 3
 
 
+@pytest.mark.sqlite
 def test_a_file_that_somebody_else_made_unsafe_is_used_safely(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'loose.sqlite3'}")
     with engine.connect() as connection:
@@ -82,6 +87,7 @@ def was_synced(calls: list[Call], name: str) -> bool:
     return False
 
 
+@pytest.mark.sqlite
 def test_each_answer_goes_out_after_a_sync_that_began_after_its_signature_was_written(tmp_path: Path) -> None:
     traces = tmp_path / "traces"
     traces.mkdir()
@@ -91,3 +97,24 @@ def test_each_answer_goes_out_after_a_sync_that_began_after_its_signature_was_wr
     calls = tracing.read(traces)
     assert len(signed) == CLIENTS * EACH
     assert [name for name in signed if not was_synced(calls, name)] == []
+
+
+@pytest.mark.parametrize("off", [(), durability.DEMANDED])
+def test_a_postgresql_that_could_lose_a_commit_is_found(off: tuple[str, ...]) -> None:
+    with postgres.a_cluster(durable=True, **dict.fromkeys(off, "off")) as cluster:
+        database = Database(cluster.create("letter", tables=False))
+        with closing(database), database.reading() as session:
+            wanted = [f"{name} is off in PostgreSQL: a crash could lose signatures" for name in off]
+            assert durability.faults(session) == wanted
+
+
+@pytest.mark.sqlite
+def test_a_service_for_others_does_not_start_on_a_database_that_could_lose_a_commit(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serving_commands._demand_durable(replace(settings, base_url="https://letter.example"), database)
+    monkeypatch.setattr(durability, "FULL", 3)
+    with pytest.raises(Refusal, match="could lose signatures"):
+        serving_commands._demand_durable(replace(settings, base_url="https://letter.example"), database)
+    serving_commands._demand_durable(replace(settings, base_url="http://127.0.0.1:8000"), database)
+    assert capsys.readouterr().err == "FAULT  SQLite syncs at level 2: a crash could lose signatures\n"

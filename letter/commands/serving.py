@@ -17,8 +17,9 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from letter import config
+from letter import config, durability
 from letter.commands.opening import instance
+from letter.db import Database
 from letter.errors import Refusal
 from letter.mail import messages, smtp
 from letter.mail.worker import Worker
@@ -40,6 +41,16 @@ def serve(host: str, port: int, processes: int, no_work: bool) -> None:
     run(host, port, processes=processes, work=not no_work)
 
 
+def _demand_durable(settings: config.Settings, database: Database) -> None:
+    """Raise Refusal if the database could lose what it has acknowledged; on a machine of one's own, only say so."""
+    with database.reading() as session:
+        faults = durability.faults(session)
+    if faults and not settings.is_local:
+        raise Refusal(f"{'; '.join(faults)}. Set it to on before others sign here.")
+    for fault in faults:
+        click.echo(f"FAULT  {fault}", err=True)
+
+
 def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
     """Serve until a signal to stop. Raise Refusal if the port is taken or the instance is half set."""
     url = "" if config.is_said(os.environ, "base_url") else _url(host, port)
@@ -48,8 +59,9 @@ def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
     settings = config.load({**os.environ, "LETTER_BASE_URL": url} if url else os.environ)
     smtp.check(settings)
     messages.sender(settings)
-    with instance():
+    with instance() as (_, database):
         demand_free(host, port)
+        _demand_durable(settings, database)
     if url:
         os.environ["LETTER_BASE_URL"] = url  # for the processes that start here
         config.remember(settings.instance, url)  # for the commands that are run beside them

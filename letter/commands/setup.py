@@ -10,7 +10,7 @@ import click
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
-from letter import about, audit, config, db, names, outbox, upgrade
+from letter import about, audit, config, db, durability, names, outbox, upgrade
 from letter.commands.opening import instance
 from letter.config import KEY_NAMES, BadSetting
 from letter.db import Database
@@ -123,6 +123,8 @@ def _findings(settings: config.Settings, database: Database) -> Iterator[tuple[b
     if database.is_sqlite:
         yield from _about_sqlite(database)
     with database.reading() as session:
+        unsafe = durability.faults(session)
+        yield not unsafe, "; ".join(unsafe) or "what is stored is synced to the disk"
         late = outbox.how_many_late(session)
         yield not late, f"{late or 'no'} mails have waited for more than ten minutes"
         broken = audit.first_broken(session)
