@@ -31,6 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="measure each figure so often (5)")
     parser.add_argument("--seconds", type=float, default=8, help="seconds for each (8)")
     parser.add_argument("--signatures", type=int, default=1_000_000, help="signatures on the letter (1,000,000)")
+    parser.add_argument("--processes", type=int, default=0, help="web processes (as `letter serve` has by itself)")
     parser.add_argument("--quick", action="store_true", help="one short round on a small letter, to try it out")
     parser.add_argument("--only", action="append", choices=list(MEASURES), help="measure only this; more than once")
     parser.add_argument("--markdown", action="store_true", help="print a table in Markdown")
@@ -46,8 +47,8 @@ def arguments() -> argparse.Namespace:
 def plan(said: argparse.Namespace) -> Plan:
     """Return how much to measure."""
     if said.quick:
-        return Plan(rounds=1, seconds=1, signatures=2000, cache=said.cache)
-    return Plan(said.rounds, said.seconds, said.signatures, said.cache)
+        return Plan(rounds=1, seconds=1, signatures=2000, cache=said.cache, processes=said.processes)
+    return Plan(said.rounds, said.seconds, said.signatures, said.cache, said.processes)
 
 
 def main() -> None:
@@ -59,6 +60,7 @@ def main() -> None:
     names = said.only or list(MEASURES)
     if said.compare:
         how = [f"--signatures={said.signatures}", f"--seconds={said.seconds:g}", f"--cache={said.cache}"]
+        how += [f"--processes={said.processes}"]
         how += ["--quick"] * said.quick
         lines = compare.rows([Path(one) for one in said.compare[1:]], names, 1 if said.quick else said.rounds, how)
         _print(lines, said.markdown)

@@ -2,7 +2,7 @@
 
 from bench import signing
 from bench.plan import Plan
-from bench.serving import Instance, Running, serving
+from bench.serving import Instance, Running
 from bench.table import Figure
 
 SMALL = 1000
@@ -16,9 +16,9 @@ def measure(plan: Plan) -> list[Figure]:
     beside = f"with {plan.signatures:,} (against {SMALL:,})"
     sign = Figure("growth-sign", f"a signing, {beside}", " ms", ratio_most=most)
     confirm = Figure("growth-confirm", f"a confirming, {beside}", " ms", ratio_most=most)
-    with plan.instance() as large, serving(large, "--no-work") as busy:
+    with plan.instance() as large, plan.serving(large, "--no-work") as busy:
         for _ in range(plan.rounds):
-            with plan.instance(signatures=SMALL) as small, serving(small, "--no-work") as quiet:
+            with plan.instance(signatures=SMALL) as small, plan.serving(small, "--no-work") as quiet:
                 _pair(plan, sign, confirm, ((small, quiet), (large, busy)))
     return [sign, confirm]
 

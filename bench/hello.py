@@ -1,4 +1,4 @@
-"""The same server's shortest answer: what a page is compared with. `python -m bench.hello PORT`."""
+"""The same server's shortest answer: what a page is compared with. `python -m bench.hello PORT PROCESSES`."""
 
 import sys
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ def main() -> None:
         address="127.0.0.1",
         port=int(sys.argv[1]),
         interface=Interfaces.WSGI,
-        workers=1,
+        workers=int(sys.argv[2]),
         blocking_threads=serving.THREADS,
         websockets=False,
         log_level=LogLevels.error,

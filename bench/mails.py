@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from bench import load
 from bench.plan import Plan
-from bench.serving import SLUG, Instance, running, serving
+from bench.serving import SLUG, Instance, running
 from bench.sink import Count, Server, sinking
 from bench.table import Figure
 from letter import clock
@@ -30,7 +30,7 @@ def measure(plan: Plan) -> list[Figure]:
                 rate.values.append(_rate(instance, sink, plan.pending // plan.rounds))
         with plan.instance(sink.environ) as instance:
             for _ in range(plan.rounds):
-                share, signings = _share(instance, sink, plan.seconds * PACED_SECONDS)
+                share, signings = _share(plan, instance, sink)
                 soon.values.append(share)
                 paced.values.append(signings)
     return [rate, soon, paced]
@@ -77,11 +77,12 @@ def _wait_for(sink: Server, number: int) -> Count:
     return whole
 
 
-def _share(instance: Instance, sink: Server, seconds: float) -> tuple[float, float]:
+def _share(plan: Plan, instance: Instance, sink: Server) -> tuple[float, float]:
     """Return how many of a hundred confirmations were there soon, and how many people signed in a second."""
-    with serving(instance) as server:
+    with plan.serving(instance) as server:
         sink.count()
         between, stamp, label = load.CLIENTS / SIGNINGS_A_SECOND, server.stamp(), secrets.token_hex(4)
+        seconds = plan.seconds * PACED_SECONDS
         run = load.clients("sign", server.url, seconds, slug=SLUG, stamp=stamp, label=label, between=between)
         run.demand_good()
         time.sleep(SOON_MS / 1000)

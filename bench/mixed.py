@@ -5,7 +5,7 @@ import threading
 
 from bench import load, signing
 from bench.plan import Plan
-from bench.serving import SLUG, Instance, Running, memory, serving
+from bench.serving import SLUG, Instance, Running, memory
 from bench.sink import sinking
 from bench.staff import Desk, Moderator, Organiser
 from bench.table import Figure
@@ -24,7 +24,7 @@ def measure(plan: Plan) -> list[Figure]:
     rate = Figure("mixed-rate", "  requests", "/s")
     signed = Figure("mixed-signed", "  of these, signings", "/s")
     mails = Figure("mixed-mails", "  mails", "/s")
-    with sinking() as sink, plan.instance(sink.environ) as instance, serving(instance) as server:
+    with sinking() as sink, plan.instance(sink.environ) as instance, plan.serving(instance) as server:
         for _ in range(plan.rounds):
             sink.count()
             run, faults, megabytes = _once(plan, instance, server)

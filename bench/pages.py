@@ -6,17 +6,19 @@ from contextlib import contextmanager
 
 from bench import load
 from bench.plan import Plan
-from bench.serving import SLUG, Instance, Running, free_port, running, serving
+from bench.serving import SLUG, Instance, Running, free_port, running
 from bench.table import Figure
 
 ENCODINGS = "gzip, deflate, br, zstd"
 
 
 @contextmanager
-def hello(instance: Instance) -> Iterator[Running]:
+def hello(plan: Plan, instance: Instance) -> Iterator[Running]:
     """The bare server."""
     port = free_port()
-    with running([sys.executable, "-m", "bench.hello", str(port)], instance.environ, port, "/") as server:
+    with running(
+        [sys.executable, "-m", "bench.hello", str(port), str(plan.processes or 1)], instance.environ, port, "/"
+    ) as server:
         yield server
 
 
@@ -24,7 +26,7 @@ def measure(plan: Plan) -> list[Figure]:
     """Measure how many pages go out in a second."""
     whole = Figure("page", "letter page, full answer (against “hello”)", "/s", least=25_000, ratio_least=0.7)
     same = Figure("page-304", "letter page, not modified (against “hello”)", "/s", least=25_000, ratio_least=0.7)
-    with plan.instance() as instance, serving(instance, "--no-work") as server, hello(instance) as bare:
+    with plan.instance() as instance, plan.serving(instance, "--no-work") as server, hello(plan, instance) as bare:
         accept = f"Accept-Encoding: {ENCODINGS}"
         _, headers, body = server.get(f"/{SLUG}", **{"Accept-Encoding": ENCODINGS})
         whole.what += f", {len(body) / 1000:.0f} kB {headers.get('content-encoding', 'plain')}"

@@ -2,13 +2,13 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from bench import filling
-from bench.serving import Instance
+from bench.serving import Instance, Running, serving
 
 PENDING = 60_000
 PENDING_A_SECOND = 1500  # more than are confirmed
@@ -16,12 +16,14 @@ PENDING_A_SECOND = 1500  # more than are confirmed
 
 @dataclass(frozen=True)
 class Plan:
-    """How many rounds of how many seconds, on how many signatures, and where filled databases are kept."""
+    """How many rounds of how many seconds, on how many signatures, where filled databases are kept,
+    and how many web processes serve (0: as many as `letter serve` has by itself)."""
 
     rounds: int
     seconds: float
     signatures: int
     cache: Path
+    processes: int = 0
 
     @property
     def pending(self) -> int:
@@ -44,3 +46,8 @@ class Plan:
         with self.folder() as folder:
             many = signatures or self.signatures
             yield filling.filled(self.cache, folder / "instance", many, pending or self.pending, environ)
+
+    def serving(self, instance: Instance, *arguments: str) -> AbstractContextManager[Running]:
+        """Give `letter serve` on an instance."""
+        more = ["--processes", str(self.processes)] * bool(self.processes)
+        return serving(instance, *arguments, *more)

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import filling, raw, signing
 from bench.plan import Plan
-from bench.serving import Instance, serving
+from bench.serving import Instance
 from bench.table import Figure
 from letter import upgrade
 
@@ -109,7 +109,7 @@ def measure(plan: Plan) -> list[Figure]:
         return figures[:1]
     with (
         filled(plan, programs) as instance,
-        serving(instance, "--no-work") as server,
+        plan.serving(instance, "--no-work") as server,
         instance.database() as database,
     ):
         for _ in range(plan.rounds):

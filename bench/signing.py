@@ -9,7 +9,7 @@ from sqlalchemy import select
 from bench import load, raw
 from bench.load import CLIENTS, Run
 from bench.plan import Plan
-from bench.serving import SLUG, Instance, Running, processor, serving
+from bench.serving import SLUG, Instance, Running, processor
 from bench.table import Figure
 from letter import tokens
 from letter.models import Signature, State
@@ -46,7 +46,7 @@ def measure(plan: Plan) -> list[Figure]:
     figures = figures_of_signing("SQLite")
     made, _, most, _ = figures
     made.least, made.ratio_least, most.most = 940, 0.35, 150
-    with plan.instance() as instance, serving(instance, "--no-work") as server, instance.database() as database:
+    with plan.instance() as instance, plan.serving(instance, "--no-work") as server, instance.database() as database:
         for _ in range(plan.rounds):
             one_round(plan, server, figures, lambda: raw.commits(database, plan.seconds / 2))
     return figures
@@ -77,7 +77,7 @@ def measure_confirming(plan: Plan) -> list[Figure]:
     """Measure how many links are opened and confirmed in a second."""
     made = Figure("confirm", "`GET` + `POST /confirm`, pairs, 64 clients, SQLite", "/s", least=500)
     cost = Figure("confirm-cpu", "  processor time of the server for each pair", " ms")
-    with plan.instance() as instance, serving(instance, "--no-work") as server:
+    with plan.instance() as instance, plan.serving(instance, "--no-work") as server:
         for _ in range(plan.rounds):
             before = processor(server.pids)
             run = confirm(instance, server, plan.seconds, plan.pending // plan.rounds)

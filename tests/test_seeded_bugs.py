@@ -145,6 +145,13 @@ BUGS = {
     "web processes outlive the one that started them": Bug(
         "letter/app.py", "    os._exit(1)", "    pass", "tests/test_faults.py"
     ),
+    "confirming reads all who have not confirmed": Bug(
+        "letter/signatures.py",
+        "    return (\n        Signature.email_key == signature.email_key,\n        Signature.id",
+        "    return (\n        Signature.letter_id == signature.letter_id,\n"
+        "        Signature.email_key == signature.email_key,\n        Signature.id",
+        "tests/test_plans.py",
+    ),
     "a database that was taken away is written to": Bug(
         "letter/db.py",
         "not self.file.exists():\n            raise NotReady",
