@@ -134,3 +134,12 @@ def test_a_published_name_can_be_taken_off_again(ben: Browser, session: Session,
 def test_no_page_of_the_desk_shows_an_address(ada: Browser, entries: list[Signature]) -> None:
     for page in ("queue", "signatures", "export", "settings"):
         assert "@example.org" not in ada.get(f"/staff/library/{page}").text.replace("ada@example.org", "")
+
+
+def test_a_mail_that_came_back_is_said_beside_the_signature(
+    ben: Browser, session: Session, entries: list[Signature]
+) -> None:
+    signatures.note_bounce(session, entries[0].id, "5.1.1")
+    session.commit()
+    page = ben.get("/staff/library/signatures").text
+    assert page.count("the mail came back (5.1.1)") == page.count("the mail came back") == 1

@@ -10,7 +10,7 @@ import click
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
-from letter import about, audit, config, db, durability, names, outbox, upgrade
+from letter import about, audit, config, db, durability, figures, names, outbox, upgrade
 from letter.commands.opening import instance
 from letter.config import KEY_NAMES, BadSetting
 from letter.db import Database
@@ -125,6 +125,7 @@ def _findings(settings: config.Settings, database: Database) -> Iterator[tuple[b
     with database.reading() as session:
         unsafe = durability.faults(session)
         yield not unsafe, "; ".join(unsafe) or "what is stored is synced to the disk"
+        yield from ((True, line) for line in figures.lines(session))
         late = outbox.how_many_late(session)
         yield not late, f"{late or 'no'} mails have waited for more than ten minutes"
         broken = audit.first_broken(session)

@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from letter import clock, outbox, signatures
+from letter import clock, figures, outbox, signatures
 from letter.config import Settings
 from letter.db import Database
 from letter.mail import bounces, mailboxes
 from letter.mail.bounces import Bounce
 from letter.mail.codes import Verdict, judge
-from letter.mail.recording import add_figures
 
 ROUND = timedelta(seconds=60)
 
@@ -62,7 +61,7 @@ def note(session: Session, bounce: Bounce) -> None:
     signature_id = outbox.bounced(session, bounce.message_id, bounce.status)
     if signature_id is None:
         return
-    add_figures(session, Counter({(bounce.provider, "refused" if verdict is Verdict.ALARM else "bounced"): 1}))
+    figures.add(session, Counter({(bounce.provider, "refused" if verdict is Verdict.ALARM else "bounced"): 1}))
     if verdict is Verdict.ALARM:
         log.error("a mail to %s was refused by policy: %s", bounce.provider, bounce.status)
         return

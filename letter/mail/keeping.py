@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from letter import about, clock, confirmation, limits, outbox, tally
+from letter import about, clock, confirmation, figures, limits, outbox, tally
 from letter.db import Database
 
 ROUND = timedelta(seconds=60)
@@ -49,6 +49,7 @@ class Keeper:
         night = f"{clock.now() - timedelta(hours=NIGHT):%Y-%m-%d}"
         if not self._commit(lambda session: about.note_newer(session, about.LOOKED_OVER, night)):
             return
+        self._commit(figures.forget_old)
         wrong = self._errors()
         for (letter_id, name), number in wrong.items():
             log.error("letter %s: %s was off by %s", letter_id, name, number)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from letter import clock, outbox, signatures, tally
+from letter import clock, figures, outbox, signatures
 from letter.db import Database
 from letter.mail import Refused, Unreachable, codes, providers
 from letter.mail.pace import Pace
@@ -30,20 +30,19 @@ class Records:
 
     def write(self, lot: Sequence[Outcome]) -> None:
         """Note a lot of outcomes in one transaction."""
-        figures: Counter[tuple[str, str]] = Counter()
+        counted: Counter[tuple[str, str]] = Counter()
         sent = [(envelope, self._left[envelope.message_id]) for envelope, error in lot if error is None]
         for envelope, due in sent:
             provider = providers.of(envelope.to)
-            figures[provider, "sent"] += 1
-            figures[provider, "confirmed"] += due.kind is Mail.CONFIRMED
+            counted[provider, "sent"] += 1
+            counted[provider, "confirmed"] += due.kind is Mail.CONFIRMED
         with self._database.writing() as session:
             outbox.sent(session, self._lease, [due.id for _, due in sent])
             for envelope, error in lot:
                 if error is not None:
-                    figures[
-                        providers.of(envelope.to), self._refuse(session, envelope.to, error, envelope.message_id)
-                    ] += 1
-            add_figures(session, figures)
+                    happened = self._refuse(session, envelope.to, error, envelope.message_id)
+                    counted[providers.of(envelope.to), happened] += 1
+            figures.add(session, counted)
             session.commit()
         for envelope, _ in lot:
             del self._left[envelope.message_id]
@@ -64,11 +63,3 @@ class Records:
         elif verdict is codes.Verdict.ALARM:
             log.error("a mail to %s was refused by policy: %s", providers.of(to), error.code)
         return "refused"
-
-
-def add_figures(session: Session, figures: Counter[tuple[str, str]]) -> None:
-    """Count what happened today with each provider."""
-    today = f"{clock.now():%Y-%m-%d}"
-    for (provider, happened), number in sorted(figures.items()):
-        if number:
-            tally.add(session, tally.EVERYWHERE, f"mail {provider} {today} {happened}", number)
