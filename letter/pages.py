@@ -27,6 +27,8 @@ log = logging.getLogger("letter.pages")
 CHECK_SECONDS = 1.0  # how long a change may stay unseen
 LONG_SECONDS = 3.0  # whoever comes after so long a silence waits for what is true now
 PATIENCE_SECONDS = 0.5  # but not for longer than this
+STATIC = "/static/"
+FINGERPRINT = re.compile(r"v=[0-9a-f]{12}")
 PLACE_IN_LIST = re.compile(r"after=[A-Za-z0-9_=.-]{1,2000}")
 
 
@@ -112,7 +114,7 @@ class Front:
         """Return the page at `key` as it is now, or what Flask said, or None where only the request itself will do."""
         path, query = key
         if not path.startswith("/") or path.split("/", 2)[1] in TAKEN_BY_PAGES:
-            return None
+            return self._renewed(key) if path.startswith(STATIC) and FINGERPRINT.fullmatch(query) else None
         if self._now() >= self.watch.due:
             self.watch.look()
         if not query or PLACE_IN_LIST.fullmatch(query):

@@ -9,6 +9,7 @@ from letter import negotiation
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+NO_LETTER = -1  # whose version never changes
 MARK = "letter.ready"  # where a view leaves its mark in the request's environment
 AGAIN_SECONDS = 1.0  # the shortest time between two renderings of a page
 OLD_SECONDS = 60.0  # then a page is rendered without a change: stamps carry the hour, and letters close by the clock
@@ -16,6 +17,7 @@ MOST_BYTES = 32 * 1024 * 1024
 ROOM_AFTER_CLEARING = 0.9
 OVERHEAD = 3000  # bytes of headers and objects for each page, roughly
 NOT_OF_A_304 = ("content-type", "content-length", "content-encoding")
+SAID_ANEW = ("content-length", "etag", "date", "accept-ranges")
 NOTHING: list[bytes] = []
 
 Key = tuple[str, str]  # path and query
@@ -78,7 +80,7 @@ class Page:
 def _form(rendering: Rendering, encoding: str, body: bytes) -> Form:
     digest = hashlib.sha256(rendering.body).hexdigest()[:24]
     tag = f'"{digest}"' if encoding == negotiation.IDENTITY else f'"{digest}-{encoding}"'
-    headers = [(name, value) for name, value in rendering.headers if name.lower() != "content-length"]
+    headers = [(name, value) for name, value in rendering.headers if name.lower() not in SAID_ANEW]
     headers += [("ETag", tag), ("Vary", "Accept-Encoding"), ("Content-Length", str(len(body)))]
     if encoding != negotiation.IDENTITY:
         headers.append(("Content-Encoding", encoding))

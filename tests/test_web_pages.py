@@ -1,6 +1,7 @@
 """Ready pages of the real application: the same bytes as Flask gives, and never older than a second."""
 
 import gzip
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -167,6 +168,21 @@ def test_without_the_database_pages_are_read_and_nothing_is_signed(
     (tmp_path / "elsewhere").rename(file)
     look_again(front)
     assert reader.get("/library/signatures").status_code == 200
+
+
+def test_style_is_ready_and_compressed_under_the_address_that_pages_name(front: Front, reader: Client) -> None:
+    (address,) = re.findall(r'href="(/static/letter\.css\?v=[0-9a-f]{12})"', reader.get("/library").text)
+    plain = (Path(__file__).parents[1] / "static" / "letter.css").read_bytes()
+    for encoding, decode in (("br", brotli.decompress), ("gzip", gzip.decompress), ("identity", bytes)):
+        ready = reader.get(address, headers={"Accept-Encoding": encoding})
+        assert decode(ready.data) == plain and ready.mimetype == "text/css"
+        assert ready.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert len(ready.headers.getlist("ETag")) == 1
+        again = reader.get(address, headers={"Accept-Encoding": encoding, "If-None-Match": ready.headers["ETag"]})
+        assert (again.status_code, again.data) == (304, b"")
+    assert reader.get("/static/letter.css?v=0123456789ab").data == plain
+    assert reader.get("/static/nothing.css?v=0123456789ab").status_code == 404
+    assert [key for key in front.shelf.pages if key[0] != "/library"] == [tuple(address.split("?"))]
 
 
 def test_public_pages_and_their_versions_are_read_from_the_replica_and_nothing_else_is(

@@ -80,7 +80,8 @@ def links_in(mail: str) -> Markup:
 
 
 @lru_cache(maxsize=64)
-def _fingerprint(file: Path) -> str:
+def fingerprint(file: Path) -> str:
+    """Return what stands for the content of a static file in its address."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
@@ -90,7 +91,7 @@ def install(app: Flask) -> None:
 
     def asset(name: str) -> str:
         """Return a static file's address, which changes with its content, so that it can be kept for a year."""
-        return url_for("static", filename=name, v=_fingerprint(folder / name))
+        return url_for("static", filename=name, v=fingerprint(folder / name))
 
     app.jinja_env.filters.update(
         day=day, minute=minute, ago=ago, number=number, direction=direction, prose=prose, headline=headline

@@ -1,8 +1,11 @@
 """Headers that every answer carries."""
 
-from flask import Flask, Response, request
+from pathlib import Path
 
-from letter.shelf import MARK
+from flask import Flask, Response, current_app, request
+
+from letter.shelf import MARK, NO_LETTER, Mark
+from letter.web.filters import fingerprint
 from letter.web.request import settings
 
 POLICY = "; ".join((
@@ -44,6 +47,9 @@ def dress(response: Response) -> Response:
         response.headers["X-Robots-Tag"] = "noindex"
     elif request.endpoint == "static" and "v" in request.args:
         response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+        file = Path(current_app.static_folder or "") / (request.view_args or {})["filename"]
+        if request.args["v"] == fingerprint(file):
+            request.environ[MARK] = Mark(NO_LETTER, reads_query=True)
     elif MARK in request.environ:
         response.headers["Cache-Control"] = SHORT
     else:
