@@ -76,7 +76,7 @@ def configuration(folder: Path, upstream: int, proxy: Proxy) -> Path:
         "listen 443 ssl http2;": f"listen 127.0.0.1:{proxy.port} ssl http2;",
         "listen [::]:443 ssl http2;": "",
         "/etc/letter/certificates": str(folder),
-        "/var/lib/letter/acme": str(folder / "acme"),
+        "/var/www/acme": str(folder / "acme"),
     }
     for right, here in changes.items():
         assert right in text, f"nginx.conf no longer reads {right!r}"

@@ -106,6 +106,15 @@ def test_every_file_and_secret_that_compose_names_is_there_or_made_by_the_first_
         assert secret in steps
 
 
+def test_the_container_of_nginx_has_the_folders_that_its_file_names() -> None:
+    service = COMPOSE["services"]["nginx"]
+    text = (DEPLOY / "nginx.conf").read_text("utf-8")
+    own = [one.split(":")[0] for one in service["tmpfs"]] + [one.split(":")[1] for one in service["volumes"]]
+    wanted = re.findall(r"^\s*(?:pid|proxy_cache_path|ssl_certificate|ssl_certificate_key) (\S+?);?\s", text, re.M)
+    assert len(wanted) == 4
+    assert [path for path in wanted if not path.startswith(tuple(f"{folder}/" for folder in own))] == []
+
+
 def test_what_compose_sets_is_all_that_an_instance_needs(tmp_path: Path) -> None:
     secrets = dict.fromkeys(("secret_key", "sealing_key", "index_key"), KEY)
     secrets |= {"database_url": f"sqlite:///{tmp_path}/letter.sqlite3", "smtp_url": "smtp://mail.example.org"}
