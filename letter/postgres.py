@@ -33,7 +33,7 @@ MISSING = (
 BAD_THRESHOLD = "prepare_threshold in LETTER_DATABASE_URL must be a whole number, or none behind pgbouncer."
 # A server that is gone without a word is noticed within ten seconds (libpq, 34.1.2).
 CONNECTING = {
-    "connect_timeout": 3,  # for each host in the address
+    "connect_timeout": 2,  # for each host in the address
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 2,
@@ -41,7 +41,7 @@ CONNECTING = {
     "application_name": "letter",
 }
 LOCKS_LAST = "-c lock_timeout=8s"  # a row or an index entry that somebody else holds; no commit waits for such a lock
-POOL = {"pool_size": 8, "max_overflow": 4, "pool_timeout": 5, "pool_pre_ping": True}
+POOL = {"pool_size": 8, "max_overflow": 4, "pool_timeout": 2, "pool_pre_ping": True}
 READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}  # one page shows one moment
 TAKEN_BACK = ("40001", "40P01")  # serialization failure, deadlock: the server says so, nothing was committed
 SECONDS_OFF = 1.0  # after a connection failed, others are not tried for so long
