@@ -27,6 +27,17 @@ def test_the_fourth_is_too_many_until_the_window_ends(session: Session) -> None:
         assert limits.is_within(session, THREE_A_MINUTE, "x")
 
 
+def test_many_counted_at_once_are_counted_as_one_by_one(session: Session) -> None:
+    names = [*"xxyxyx", "x"]
+    with time_machine.travel(clock.now(), tick=False):
+        assert limits.are_within(session, THREE_A_MINUTE, names) == [True, True, True, True, True, False, False]
+        assert limits.are_within(session, THREE_A_MINUTE, ["y", "y", "z"]) == [True, False, True]
+        assert not limits.is_within(session, THREE_A_MINUTE, "x")
+        assert limits.are_within(session, THREE_A_MINUTE, []) == []
+        counts = {one.name.split("/")[1]: one.count for one in session.scalars(select(Limit))}
+        assert counts == {"x": 6, "y": 4, "z": 1}
+
+
 def test_many_processes_share_one_count(database: Database) -> None:
     allowed: list[bool] = []
 
