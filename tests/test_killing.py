@@ -134,7 +134,12 @@ def test_whatever_was_acknowledged_outlives_a_hundred_kills(tmp_path: Path, seed
             campaign.round(200, 500)
     journal = campaign.journal
     figures = {"rounds of SIGKILL": 25, "signatures": len(journal.signed), "confirmations": len(journal.confirmed)}
-    figures |= {"decisions": journal.decisions, "acknowledged": journal.acknowledged, "lost": 0}
+    figures |= {
+        "decisions": journal.decisions,
+        "acknowledged": journal.acknowledged,
+        "lost": 0,
+        "turned away": journal.turned_away,
+    }
     for name, figure in {**figures, "seconds": round(time.monotonic() - start)}.items():
         record_property(name, figure)
     assert journal.acknowledged >= 30_000 / 4
