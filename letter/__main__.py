@@ -1,5 +1,13 @@
-"""`python -m letter`."""
+"""`python -m letter`, and the `letter` command."""
 
-from letter.cli import main
+import gc
 
-main()
+gc.disable()  # all that is loaded stays: to look through it for what is left over would take a sixth of the start
+
+from letter.cli import main  # noqa: E402
+
+gc.freeze()
+gc.enable()
+
+if __name__ == "__main__":
+    main()

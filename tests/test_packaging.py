@@ -110,7 +110,7 @@ def test_the_wheel_says_what_it_is(wheel: Path):
             b"[console_scripts]",
             b"letter",
             b"=",
-            b"letter.cli:main",
+            b"letter.__main__:main",
         ]
     assert {key: said[key] for key in ("Name", "Version", "License-Expression", "Requires-Python")} == {
         "Name": "letter",
