@@ -56,7 +56,7 @@ def _mail(connection: Connection, made: Any, kind: str, places: list[int], seale
 def _decide(connection: Connection, chunk: list[dict[str, Any]]) -> None:
     done = {"letter_id": chunk[0]["letter_id"], "action": "approve", "created_at": chunk[0]["created_at"]}
     for place in range(0, len(chunk), 50):
-        batch = connection.execute(insert(Batch).values(**done)).inserted_primary_key[0]
+        batch = connection.scalar(insert(Batch).values(**done).returning(Batch.id))
         step = {"batch_id": batch, "before": "confirmed", "after": "approved", "found_version": 2, "version": 3}
         connection.execute(
             insert(BatchStep), [{**step, "signature_id": row["id"]} for row in chunk[place : place + 50]]
@@ -66,7 +66,8 @@ def _decide(connection: Connection, chunk: list[dict[str, Any]]) -> None:
 def measured(connection: Connection) -> dict[str, int]:
     """Return the bytes of each table with its indexes; on SQLite of the whole file, which does not tell."""
     if connection.dialect.name == "sqlite":
-        pages, size = (connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("page_count", "page_size"))
+        names = ["page_count", "page_size"]
+        pages, size = (connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names)
         return {"the file": pages * size}
     names = ["signature", "outbox", "batch", "batch_step"]
     return dict(connection.execute(text(PG_SIZES), {"names": names}).all())
