@@ -7,6 +7,8 @@ import pytest
 
 from letter import negotiation
 
+pytestmark = pytest.mark.no_database
+
 PAGE = b"<p>We ask for the library to be opened.</p>" * 40
 
 

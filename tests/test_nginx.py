@@ -14,6 +14,8 @@ import pytest
 from tests.nginx import Proxy, proxying
 from tests.serving import Server, serving
 
+pytestmark = pytest.mark.no_database
+
 FORM = {"Content_Type": "application/x-www-form-urlencoded"}
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.ready import BRIDGE, LIBRARY, World
 
+pytestmark = pytest.mark.no_database
+
 
 @pytest.fixture
 def world() -> World:

@@ -9,6 +9,8 @@ import pytest
 from letter import pages
 from tests.ready import LIBRARY, World
 
+pytestmark = pytest.mark.no_database
+
 
 @pytest.fixture
 def world() -> World:
