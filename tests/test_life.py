@@ -35,10 +35,10 @@ def anywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
         yield database
 
 
-def live(database: Database, runs: int) -> None:
+def live(database: Database, runs: int, steps: int) -> None:
     asked = profile(
         max_examples=runs,
-        stateful_step_count=20,
+        stateful_step_count=steps,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
@@ -53,7 +53,7 @@ def live(database: Database, runs: int) -> None:
 
 
 def test_two_hundred_lives_go_as_the_model_says(anywhere: Database) -> None:
-    live(anywhere, 200)
+    live(anywhere, 200, steps=15)
 
 
 @pytest.mark.nightly
@@ -61,5 +61,5 @@ def test_two_hundred_lives_go_as_the_model_says(anywhere: Database) -> None:
 def test_five_thousand_lives_go_as_the_model_says(
     anywhere: Database, record_property: Callable[[str, object], None]
 ) -> None:
-    live(anywhere, 5000)
+    live(anywhere, 5000, steps=25)
     record_property("runs of the state machine", 5000)
