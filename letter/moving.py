@@ -95,7 +95,7 @@ def _fill(here: Connection, there: Connection, progress: Progress) -> Digests:
     upgrade.run_in(there)
     read = {table.name: _copy(here, there, table, progress) for table in TABLES}
     written = digests(there)
-    if wrong := [name for name in read if read[name] != written[name]]:
+    if wrong := [name for name in written if read.get(name) != written[name]]:
         raise Refusal(f"The copy of the table {wrong[0]} differs from the original. Nothing was moved.")
     with Session(there) as session:
         if audit.first_broken(session) is not None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, inspect, select, table, text
 from sqlalchemy.exc import DBAPIError
 
-from letter import confirmation, moving, signatures, upgrade
+from letter import bulk, confirmation, moving, signatures, upgrade
 from letter.db import Database
 from letter.errors import NotReady, Refusal
 from letter.importing import Entry
@@ -159,6 +160,20 @@ def test_a_move_that_was_cut_off_at_its_very_end_is_completed(
     assert moving.move(source, target) == digests(target)
     with pytest.raises((NotReady, DBAPIError), match="has moved"):
         write(source)
+
+
+def test_a_copy_that_differs_is_not_kept(source: Database, target: Database, monkeypatch: pytest.MonkeyPatch):
+    put = bulk.put
+
+    def careless(there: Any, name: Any, columns: Any, rows: Any, *more: Any) -> int:
+        kept = list(rows)[name.name == "outbox" :]  # one mail is dropped
+        return put(there, name, columns, iter(kept), *more)
+
+    with monkeypatch.context() as patched, pytest.raises(Refusal, match="differs from the original"):
+        patched.setattr(bulk, "put", careless)
+        moving.move(source, target)
+    assert tables(target) == set()
+    write(source)
 
 
 def test_a_target_that_holds_something_is_left_alone(source: Database, target: Database):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.seeded_away import AWAY
 from tests.seeded_faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -252,7 +253,7 @@ BUGS = {
         "deploy/nginx.conf", '+$" "";\n        default 1;', '+$" "";\n        default "";', "tests/test_nginx.py"
     ),
 }
-BUGS |= {name: Bug(*facts) for name, facts in FAULTS.items()}
+BUGS |= {name: Bug(*facts) for name, facts in {**FAULTS, **AWAY}.items()}
 
 
 @pytest.mark.nightly
