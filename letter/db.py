@@ -163,8 +163,8 @@ class Database:
         """Return what `work` returned, once that is durable; what it raises takes back its own writes and no others.
 
         On SQLite, those who wait in this process share a transaction; `work` may run in another thread, so it is
-        given everything beforehand, and returns values, not rows. On PostgreSQL it may run again, from the start, where
-        somebody else was faster. Raise NotReady without a database.
+        given everything beforehand, and returns values, not rows. It may run again, from the start, where somebody
+        else was refused or faster. Raise NotReady without a database.
         """
         if self.is_sqlite:
             return self.shared.run(work)

@@ -115,7 +115,8 @@ class Job(Generic[T]):
 class Together:
     """Does what several threads want to write in one transaction, each in a savepoint of its own.
 
-    The first who comes leads: it waits for the turn, does everybody's work, commits, and hands the lead on.
+    The first who comes leads: it waits for the turn, does everybody's work, commits, and hands the lead on. A work may
+    be done twice, from the start.
     """
 
     def __init__(self, writing: Callable[[], contextlib.AbstractContextManager[Session]]) -> None:
@@ -145,8 +146,7 @@ class Together:
             with self._writing() as session:
                 session.connection()  # stands in line; who comes meanwhile is taken along
                 jobs = self._next_ones()
-                for job in jobs:
-                    _do(session, job)
+                _do_all(session, jobs)
                 session.commit()
         except BaseException as raised:
             error = raised
@@ -165,6 +165,34 @@ class Together:
             self._is_led = bool(self.waiting)
             if self.waiting:
                 self.waiting[0].woken.set()
+
+
+def _do_all(session: Session, jobs: list[Job[Any]]) -> None:
+    """Do the work of many under one savepoint, since hardly ever one is refused; else again, each under its own."""
+    if len(jobs) > 1:
+        with contextlib.suppress(Refused), session.begin_nested():
+            for job in jobs:
+                _try(session, job)
+            return
+    for job in jobs:
+        _do(session, job)
+
+
+class Refused(Exception):
+    """One of several works was refused, so that all have to be done again."""
+
+
+def _try(session: Session, job: Job[Any]) -> None:
+    try:
+        job.result = job.work(session)
+        session.flush()
+    except IntegrityError:
+        raise Refused from None
+    except DBAPIError:
+        raise
+    except Exception:
+        raise Refused from None
+    session.expunge_all()
 
 
 def _do(session: Session, job: Job[Any]) -> None:
