@@ -194,8 +194,8 @@ BUGS = {
     ),
     "a database that was taken away is written to": Bug(
         "letter/db.py",
-        "not self.file.exists():\n            raise NotReady",
-        "not self.file.exists():\n            pass",
+        "        except OSError:\n            raise NotReady from None\n        before",
+        "        except OSError:\n            return\n        before",
         "tests/test_faults.py",
     ),
     "the standby is not waited for": Bug(
