@@ -1,5 +1,6 @@
 """Double opt-in: the link in the mail, the button behind it, and links that came too late."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
@@ -24,7 +25,8 @@ def find(
 
     With `to_change`, whoever else wants to change it waits.
     """
-    signature = signatures.by_uid(session, tokens.read(keys.secret, purpose, token), to_change=to_change)
+    uid = tokens.read(keys.secret, purpose, token)
+    signature = signatures.to_change(session, [uid]).get(uid) if to_change else signatures.by_uid(session, uid)
     if signature is None:
         raise LinkInvalid
     return signature
@@ -57,33 +59,51 @@ def confirm(session: Session, keys: Keys, signature: Signature) -> bool:
     """
     try:
         with session.begin_nested():
-            return _confirm(session, keys, signature)
+            return _confirm(session, [(keys, signature)])[0]
     except AlreadySigned:
         session.refresh(signature)
         raise
 
 
-def confirm_by(session: Session, keys: Keys, token: str) -> tuple[Signature, bool]:
-    """Confirm the signature that `token` names, and return it with what `confirm` returns.
+@dataclass(frozen=True)
+class Pressed:
+    """The button behind the link to the signature `uid`."""
+
+    keys: Keys
+    uid: str
+
+
+def confirm_all(session: Session, given: list[Pressed]) -> list[tuple[Signature, bool]]:
+    """Confirm the signatures of several links, and return each with what `confirm` returns for it.
 
     Raise what `confirm` raises, or LinkInvalid; the caller then rolls back.
     """
-    signature = find(session, keys, token, to_change=True)
-    return signature, _confirm(session, keys, signature)
+    found = signatures.to_change(session, {one.uid for one in given})
+    if any(one.uid not in found for one in given):
+        raise LinkInvalid
+    told = _confirm(session, [(one.keys, found[one.uid]) for one in given])
+    return [(found[one.uid], is_first) for one, is_first in zip(given, told, strict=True)]
 
 
-def _confirm(session: Session, keys: Keys, signature: Signature) -> bool:
+def _confirm(session: Session, given: list[tuple[Keys, Signature]]) -> list[bool]:
+    told = [_confirm_one(session, keys, signature) for keys, signature in given]
+    confirmed = [signature for (_, signature), is_first in zip(given, told, strict=True) if is_first]
+    try:
+        session.flush()
+    except IntegrityError:
+        raise AlreadySigned from None
+    if confirmed:
+        signatures.drop_sealed_siblings(session, confirmed)
+    return told
+
+
+def _confirm_one(session: Session, keys: Keys, signature: Signature) -> bool:
     if is_done(signature):
         return False
     demand_fresh(signature)
     signatures.move(signature, State.CONFIRMED)
     signature.evidence = Evidence.MAIL
     _tell(session, keys, signature)
-    try:
-        session.flush()
-    except IntegrityError:
-        raise AlreadySigned from None
-    signatures.drop_sealed_siblings(session, signature)
     return True
 
 

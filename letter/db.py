@@ -16,7 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from letter import postgres
 from letter.config import BadSetting
 from letter.errors import NotReady
-from letter.turns import Together, Turn
+from letter.turns import Given, Together, Turn, Work
 
 try:
     import pysqlite3.dbapi2 as sqlite
@@ -166,9 +166,16 @@ class Database:
         given everything beforehand, and returns values, not rows. It may run again, from the start, where somebody
         else was refused or faster. Raise NotReady without a database.
         """
+        return self.gather(lambda session, _: [work(session)], None)
+
+    def gather(self, work: Work[Given, T], given: Given) -> T:
+        """Do as `together` does, by a work that is done at once for all who wait with the same one.
+
+        `work` is called with a list of what each has given, and returns a list of what each is told.
+        """
         if self.is_sqlite:
-            return self.shared.run(work)
-        return postgres.insist(self.writing, work)
+            return self.shared.run(work, given)
+        return postgres.insist(self.writing, lambda session: work(session, [given])[0])
 
     def _demand_file(self) -> None:
         """A file that was taken away can still be written to, and everything would be gone at the end."""

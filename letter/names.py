@@ -31,7 +31,7 @@ def sort_key(name: str, language: str) -> bytes:
 
 def fold(text: str) -> str:
     """Return `text` in small Latin letters without marks, so that a search for "aliyev" finds Əliyev and Алиев."""
-    folded: str = _folder().transliterate(text.translate(SCHWA))
+    folded: str = text.lower() if text.isascii() else _folder().transliterate(text.translate(SCHWA))
     return " ".join(folded.translate(APOSTROPHES).split())[:FOLDED_LENGTH]
 
 

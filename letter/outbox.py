@@ -46,18 +46,18 @@ class Claim:
 
 def queue(session: Session, keys: Keys, kind: Mail, signature: Signature, address: str) -> Outbox:
     """Add a mail about `signature` to `address`. Its text is made when it is sent."""
-    row = Outbox(signature=signature, **values_for(keys, kind, address, clock.now()))
+    row = Outbox(signature=signature, **values_for(kind, seal(keys, address), clock.now()))
     session.add(row)
     return row
 
 
-def values_for(keys: Keys, kind: Mail, address: str, now: datetime) -> dict[str, Any]:
+def values_for(kind: Mail, to_sealed: bytes, now: datetime) -> dict[str, Any]:
     """Return the columns of a new mail, all but `signature_id`, for those who insert without an object."""
     return {
         "kind": kind,
         "message_id": tokens.new_uid(),
         "priority": FIRST if kind is Mail.CONFIRM else LATER,
-        "to_sealed": seal(keys, address),
+        "to_sealed": to_sealed,
         "state": Post.WAITING,
         "attempts": 0,
         "due_at": now,

@@ -1,10 +1,10 @@
 """Signatures: how they come in, and the one table of how they change."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from letter import audit, clock, letters, names, signing
@@ -43,7 +43,7 @@ def sign(session: Session, keys: Keys, letter: Letter, submission: Submission) -
     """Add a pending signature and the mail that asks to confirm it; return the row. Raise LetterClosed."""
     made = signing.draft(keys, letter, submission)
     session.flush()
-    signing.put(session, made)
+    signing.put(session, [made])
     return session.scalars(select(Signature).where(Signature.uid == made.signature["uid"])).one()
 
 
@@ -125,24 +125,24 @@ def _some(most: int, *which: ColumnElement[bool]) -> ColumnElement[bool]:
     return Signature.id.in_(select(Signature.id).where(*which).limit(most).scalar_subquery())
 
 
-def drop_sealed_siblings(session: Session, signature: Signature) -> None:
-    """Forget the address in the unconfirmed signatures beside one that was confirmed: no mail to it is due for them."""
-    free = select(Signature.id).where(*_siblings(signature)).with_for_update(skip_locked=True)  # or two could wait
+def drop_sealed_siblings(session: Session, confirmed: Sequence[Signature]) -> None:
+    """Forget the address in the unconfirmed signatures beside confirmed ones: no mail to it is due for them."""
+    free = select(Signature.id).where(*_siblings(confirmed)).with_for_update(skip_locked=True)  # or two could wait
     _bulk(session, Signature.id.in_(free.scalar_subquery()), email_sealed=None)  # for each other on PostgreSQL
 
 
 def blank_siblings(session: Session, signature: Signature) -> None:
     """Leave nothing of the unconfirmed signatures of the same address on the same letter; their links end."""
-    _bulk(session, *_siblings(signature), state=State.EXPIRED, **BLANK)
+    _bulk(session, *_siblings([signature]), state=State.EXPIRED, **BLANK)
 
 
-def _siblings(signature: Signature) -> tuple[ColumnElement[bool], ...]:
+def _siblings(of: Sequence[Signature]) -> tuple[ColumnElement[bool], ...]:
     """An address has another key on each letter, so the key says which letter; asked for the letter as well, SQLite
     would take an index of letter and state, and read everybody who has not confirmed yet.
     """
     return (
-        Signature.email_key == signature.email_key,
-        Signature.id != signature.id,
+        Signature.email_key.in_([one.email_key for one in of]),
+        Signature.id.not_in([one.id for one in of]),
         Signature.state.in_((State.PENDING, State.EXPIRED)),
     )
 
@@ -152,19 +152,23 @@ def _bulk(session: Session, *which: ColumnElement[bool], **values: object) -> in
     return int(session.execute(changed).rowcount)  # type: ignore[attr-defined]
 
 
-def by_uid(session: Session, uid: str, *, to_change: bool = False) -> Signature | None:
-    """Return the signature that a link names, with its letter and its text; the body is only read when asked for.
+def by_uid(session: Session, uid: str) -> Signature | None:
+    """Return the signature that a link names, with its letter and its text; the body is only read when asked for."""
+    return session.scalars(_with_letter().where(Signature.uid == uid)).first()
 
-    `to_change` makes others who want to change it wait until this transaction ends, so that they see what came of it.
+
+def to_change(session: Session, uids: Collection[str]) -> dict[str, Signature]:
+    """Return signatures by their uids, in order that they be changed.
+
+    Others who want that wait until this transaction ends, and see what came of it; all take them in one order.
     """
-    return session.scalars(_by_uid(to_change), {"uid": uid}).first()
+    found = _with_letter().where(Signature.uid.in_(uids)).order_by(Signature.id).with_for_update(of=Signature)
+    return {one.uid: one for one in session.scalars(found)}
 
 
-@lru_cache(maxsize=2)
-def _by_uid(to_change: bool) -> Select[Signature]:
-    with_letter = (joinedload(Signature.letter), joinedload(Signature.text).defer(LetterText.body))
-    found = select(Signature).where(Signature.uid == bindparam("uid")).options(*with_letter)
-    return found.with_for_update(of=Signature) if to_change else found
+@lru_cache(maxsize=1)
+def _with_letter() -> Select[Signature]:
+    return select(Signature).options(joinedload(Signature.letter), joinedload(Signature.text).defer(LetterText.body))
 
 
 def note_bounce(session: Session, signature_id: int, code: str, *, is_dead: bool = True) -> None:

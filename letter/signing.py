@@ -6,10 +6,10 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Executable, Select, Table, bindparam, insert, select
+from sqlalchemy import Connection, Executable, Select, Table, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
-from letter import clock, letters, names, outbox, tokens
+from letter import bulk, clock, letters, names, outbox, tokens
 from letter.errors import LetterClosed
 from letter.models import (
     Display,
@@ -58,15 +58,16 @@ def draft(keys: Keys, letter: Letter, submission: Submission) -> Draft:
     """
     letters.demand_open(letter)
     text = letters.text_in(letter, submission.language)
+    sealed = seal(keys, submission.email)
     signature = {
         **new(letter, text, submission.name, submission.affiliation, submission.kind),
         "display": submission.display,
         "wants_updates": submission.wants_updates,
         "email_key": email_key(keys, letter.uid, submission.email),
-        "email_sealed": seal(keys, submission.email),
+        "email_sealed": sealed,
     }
     signature["expires_at"] = signature["created_at"] + timedelta(days=LINK_DAYS)
-    return Draft(signature, outbox.values_for(keys, Mail.CONFIRM, submission.email, signature["created_at"]))
+    return Draft(signature, outbox.values_for(Mail.CONFIRM, sealed, signature["created_at"]))
 
 
 def new(letter: Letter, text: LetterText, name: str, affiliation: str, kind: Kind) -> dict[str, Any]:
@@ -94,18 +95,32 @@ def new(letter: Letter, text: LetterText, name: str, affiliation: str, kind: Kin
     }
 
 
-def put(session: Session, given: Draft) -> None:
-    """Store a draft: one statement on PostgreSQL, two on SQLite. Raise LetterClosed if the letter is not open now."""
+def put(session: Session, given: list[Draft]) -> list[None]:
+    """Store drafts: each by one statement on PostgreSQL, all by two on SQLite.
+
+    Raise LetterClosed if a letter is not open now; the caller then rolls back.
+    """
     connection = session.connection()
-    mail = {MAIL + name: value for name, value in given.mail.items()}
     if connection.dialect.name == "postgresql":
-        stored = connection.execute(_both(), {**given.signature, **mail})
+        for one in given:
+            mail = {MAIL + name: value for name, value in one.mail.items()}
+            if not connection.execute(_both(), {**one.signature, **mail}).rowcount:
+                raise LetterClosed
     else:
-        stored = connection.execute(_signature(), dict(given.signature))
-        if stored.rowcount:
-            connection.execute(_mail(), {**mail, "signature": stored.lastrowid})
-    if not stored.rowcount:
+        _put_all(connection, given)
+    return [None] * len(given)
+
+
+def _put_all(connection: Connection, given: list[Draft]) -> None:
+    """Under the lock nobody else takes an id, so it can be given, and the mail's row be made with it."""
+    wanted = {one.signature["letter_id"] for one in given}
+    is_open = select(Letter.id).where(Letter.id.in_(wanted), Letter.state == LetterState.OPEN)
+    if wanted - set(connection.scalars(is_open)):
         raise LetterClosed
+    last = connection.scalar(select(func.max(SIGNATURE.c.id))) or 0
+    numbered = list(enumerate(given, last + 1))
+    bulk.add(connection, SIGNATURE, [{**one.signature, "id": number} for number, one in numbered])
+    bulk.add(connection, OUTBOX, [{**one.mail, "signature_id": number} for number, one in numbered])
 
 
 SIGNATURE: Table = Signature.__table__  # type: ignore[assignment]
@@ -115,21 +130,12 @@ MAILED = ["kind", "message_id", "to_sealed", "state", "priority", "attempts", "d
 
 
 @lru_cache(maxsize=1)
-def _signature() -> Any:
-    values = [bindparam(name, type_=SIGNATURE.c[name].type) for name in SIGNED]
-    is_open = select(*values).where(Letter.id == bindparam("letter_id"), Letter.state == LetterState.OPEN)
-    return insert(SIGNATURE).from_select(SIGNED, is_open, include_defaults=False)
-
-
-@lru_cache(maxsize=1)
-def _mail() -> Executable:
-    row = {name: bindparam(MAIL + name, type_=OUTBOX.c[name].type) for name in MAILED}
-    return insert(OUTBOX).values(**row, signature_id=bindparam("signature"))
-
-
-@lru_cache(maxsize=1)
 def _both() -> Executable:
-    signed = _signature().returning(SIGNATURE.c.id).cte("signed")
-    values = [bindparam(MAIL + name, type_=OUTBOX.c[name].type) for name in MAILED]
-    row: Select[Any] = select(*values, signed.c.id)
+    """PostgreSQL's statement, which adds nothing where the letter is not open."""
+    of_signature = [bindparam(name, type_=SIGNATURE.c[name].type) for name in SIGNED]
+    is_open = select(*of_signature).where(Letter.id == bindparam("letter_id"), Letter.state == LetterState.OPEN)
+    signed = insert(SIGNATURE).from_select(SIGNED, is_open, include_defaults=False).returning(SIGNATURE.c.id)
+    added = signed.cte("signed")
+    of_mail = [bindparam(MAIL + name, type_=OUTBOX.c[name].type) for name in MAILED]
+    row: Select[Any] = select(*of_mail, added.c.id)
     return insert(OUTBOX).from_select([*MAILED, "signature_id"], row, include_defaults=False)

@@ -41,7 +41,8 @@ _markdown = MarkdownIt("commonmark", {"html": False, "linkify": False})
 
 def clean(line: str) -> str:
     """Return `line` as one line: nothing invisible in it, white space collapsed and trimmed, NFC."""
-    return " ".join(visible(line).split())
+    is_plain = line.isascii() and line.isprintable()
+    return " ".join((line if is_plain else visible(line)).split())
 
 
 def visible(line: str) -> str:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +20,8 @@ from sqlalchemy.orm import Session
 from letter.errors import NotReady
 
 T = TypeVar("T")
+Given = TypeVar("Given")
+Work = Callable[[Session, list[Given]], Sequence[T]]
 SHORTEST_WAIT, LONGEST_WAIT = 0.0002, 0.002  # seconds between two looks at a lock file
 MOST_TOGETHER = 64
 BUSY = "The service cannot store anything at the moment"
@@ -98,8 +100,9 @@ def _lock(descriptor: int, deadline: float) -> None:
 class Job(Generic[T]):
     """Work that waits to be done, and what came of it."""
 
-    def __init__(self, work: Callable[[Session], T]) -> None:
+    def __init__(self, work: Work[Any, T], given: Any) -> None:
         self.work = work
+        self.given = given
         self.woken = threading.Event()
         self.is_done = False
         self.result: T | None = None
@@ -125,9 +128,12 @@ class Together:
         self.waiting: deque[Job[Any]] = deque()
         self._is_led = False
 
-    def run(self, work: Callable[[Session], T]) -> T:
-        """Return what `work` returned once that is durable; raise what it raised, or why nothing could be stored."""
-        job = Job(work)
+    def run(self, work: Work[Given, T], given: Given) -> T:
+        """Return what `work` returned for `given` once that is durable; raise what it raised, or why that was not done.
+
+        It is called once with what all have given who wait with the same work, and returns as much, in that order.
+        """
+        job: Job[T] = Job(work, given)
         with self._lock:
             self.waiting.append(job)
             is_leader, self._is_led = not self._is_led, True
@@ -171,8 +177,8 @@ def _do_all(session: Session, jobs: list[Job[Any]]) -> None:
     """Do the work of many under one savepoint, since hardly ever one is refused; else again, each under its own."""
     if len(jobs) > 1:
         with contextlib.suppress(Refused), session.begin_nested():
-            for job in jobs:
-                _try(session, job)
+            for alike in _alike(jobs):
+                _try(session, alike)
             return
     for job in jobs:
         _do(session, job)
@@ -182,9 +188,16 @@ class Refused(Exception):
     """One of several works was refused, so that all have to be done again."""
 
 
-def _try(session: Session, job: Job[Any]) -> None:
+def _alike(jobs: list[Job[Any]]) -> Iterable[list[Job[Any]]]:
+    found: dict[Work[Any, Any], list[Job[Any]]] = {}
+    for job in jobs:
+        found.setdefault(job.work, []).append(job)
+    return found.values()
+
+
+def _try(session: Session, alike: list[Job[Any]]) -> None:
     try:
-        job.result = job.work(session)
+        results = alike[0].work(session, [job.given for job in alike])
         session.flush()
     except IntegrityError:
         raise Refused from None
@@ -193,13 +206,15 @@ def _try(session: Session, job: Job[Any]) -> None:
     except Exception:
         raise Refused from None
     session.expunge_all()
+    for job, result in zip(alike, results, strict=True):
+        job.result = result
 
 
 def _do(session: Session, job: Job[Any]) -> None:
     """Do one piece of work. A fault of the database ends the whole transaction; what the work refuses is its own."""
     try:
         with session.begin_nested():
-            job.result = job.work(session)
+            (job.result,) = job.work(session, [job.given])
     except IntegrityError as error:
         job.error = error
     except DBAPIError:

@@ -87,7 +87,7 @@ class Life(RuleBasedStateMachine):
         filled_in = submission(name, email, display=display, wants_updates=updates)
         with self.database.reading() as session:
             ready = signing.draft(KEYS, session.get_one(Letter, self.letter_id), filled_in)
-        self.database.together(lambda session: signing.put(session, ready))
+        self.database.gather(signing.put, ready)
         with self.database.reading() as session:
             number = session.scalars(select(Signature.id).where(Signature.uid == ready.signature["uid"])).one()
         self.model.rows[number] = Row(email, name, display, clock.now() + timedelta(days=signing.LINK_DAYS))

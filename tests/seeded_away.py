@@ -33,8 +33,8 @@ AWAY = {
     ),
     "who comes second does not see what came of the first": (
         "letter/signatures.py",
-        "found.with_for_update(of=Signature) if to_change else found",
-        "found",
+        ".order_by(Signature.id).with_for_update(of=Signature)",
+        "",
         "--database postgres tests/test_races.py",
     ),
     "two moderators decide about one entry at once": (

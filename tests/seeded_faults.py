@@ -3,12 +3,12 @@
 FAULTS = {
     "a confirmation is answered before its commit": (
         "letter/web/confirmation.py",
-        "        signature, is_first = together(lambda session: confirmation.confirm_by(session, secrets, token))\n",
+        "        signature, is_first = gather(confirmation.confirm_all, given)\n",
         "        import threading, time\n        from letter.web.request import instance\n"
         "        late = instance().database\n"
-        "        work = lambda session: confirmation.confirm_by(session, secrets, token)\n"
-        "        threading.Thread(target=lambda: (time.sleep(0.3), late.together(work))).start()\n"
-        "        signature, is_first = confirmation.find(reading(), secrets, token), True\n",
+        "        work = lambda: (time.sleep(0.3), late.gather(confirmation.confirm_all, given))\n"
+        "        threading.Thread(target=work).start()\n"
+        "        signature, is_first = confirmation.find(reading(), keys(), token), True\n",
         "tests/test_killing.py",
     ),
     "a decision is answered before its commit": (

@@ -12,6 +12,7 @@ from letter import outbox, settling
 from letter.db import Database
 from letter.models import Letter, Outbox
 from letter.outbox import Claim, Mail
+from letter.sealing import seal
 from tests.conftest import KEYS
 from tests.mailing import NOON, sign
 
@@ -112,7 +113,7 @@ def test_a_row_that_is_inserted_by_its_values_is_the_same_as_one_that_is_queued(
     session: Session, letter: Letter
 ) -> None:
     queued = sign(session, letter)
-    values = outbox.values_for(KEYS, Mail.CONFIRM, "dana@example.org", NOON)
+    values = outbox.values_for(Mail.CONFIRM, seal(KEYS, "dana@example.org"), NOON)
     same = {name: getattr(queued, name) for name in values.keys() - {"message_id", "to_sealed"}}
     assert {name: values[name] for name in same} == same
     assert set(values) | {"id", "signature_id", "lease", "sent_at"} == set(Outbox.__table__.columns.keys())

@@ -155,7 +155,7 @@ def test_withdrawing_by_many_at_once_is_done_once(database: Database, session: S
 
     def leave(_number: int) -> int:
         with database.writing() as own:
-            found = signatures.by_uid(own, uid, to_change=True)
+            found = signatures.to_change(own, [uid]).get(uid)
             assert found
             privacy.withdraw(own, found)
             own.commit()

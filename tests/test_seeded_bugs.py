@@ -19,19 +19,19 @@ BUGS = {
     **MAIL,
     "answer before the commit": Bug(
         "letter/web/letters.py",
-        "    together(lambda session: signing.put(session, draft))\n",
+        "    gather(signing.put, signing.draft(keys(), letter, form.submission()))\n",
         "    import threading, time\n    from letter.web.request import instance\n    late = instance().database\n"
-        "    work = lambda session: signing.put(session, draft)\n"
-        "    threading.Thread(target=lambda: (time.sleep(0.3), late.together(work))).start()\n",
+        "    draft = signing.draft(keys(), letter, form.submission())\n"
+        "    threading.Thread(target=lambda: (time.sleep(0.3), late.gather(signing.put, draft))).start()\n",
         "tests/test_killing.py",
     ),
     "the mail is written after the commit": Bug(
         "letter/signing.py",
-        '            connection.execute(_mail(), {**mail, "signature": stored.lastrowid})',
-        '            import threading, time\n            row = {**mail, "signature": stored.lastrowid}\n'
-        "            def late(engine=connection.engine):\n                time.sleep(0.05)\n"
-        "                with engine.begin() as own:\n                    own.execute(_mail(), row)\n"
-        "            threading.Thread(target=late).start()",
+        '    bulk.add(connection, OUTBOX, [{**one.mail, "signature_id": number} for number, one in numbered])',
+        '    rows = [{**one.mail, "signature_id": number} for number, one in numbered]\n    import threading, time\n'
+        "    def late(engine=connection.engine):\n        time.sleep(0.05)\n"
+        "        with engine.begin() as own:\n            bulk.add(own, OUTBOX, rows)\n"
+        "    threading.Thread(target=late).start()",
         "tests/test_killing.py",
     ),
     "opening the link confirms": Bug(
@@ -88,7 +88,7 @@ BUGS = {
         "letter/signing.py",
         "    connection = session.connection()\n",
         "    connection = session.connection()\n"
-        '    same = select(SIGNATURE.c.id).where(SIGNATURE.c.email_key == given.signature["email_key"])\n'
+        '    same = select(SIGNATURE.c.id).where(SIGNATURE.c.email_key == given[0].signature["email_key"])\n'
         "    if connection.execute(same.where(SIGNATURE.c.state == State.CONFIRMED)).first():\n"
         "        connection.execute(select(1))\n",
         "tests/test_signatures.py",
@@ -139,9 +139,9 @@ BUGS = {
     ),
     "confirming reads all who have not confirmed": Bug(
         "letter/signatures.py",
-        "    return (\n        Signature.email_key == signature.email_key,\n        Signature.id",
-        "    return (\n        Signature.letter_id == signature.letter_id,\n"
-        "        Signature.email_key == signature.email_key,\n        Signature.id",
+        "        Signature.email_key.in_([one.email_key for one in of]),\n",
+        "        Signature.email_key.in_([one.email_key for one in of]),\n"
+        "        Signature.letter_id == of[0].letter_id,\n",
         "tests/test_plans.py",
     ),
     "a database that was taken away is written to": Bug(

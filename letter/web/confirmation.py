@@ -9,7 +9,7 @@ from letter.models import Signature
 from letter.tokens import Purpose
 from letter.web.forms import PublicForm
 from letter.web.guards import open_to_all, sent_again
-from letter.web.request import commit, keys, let_go, reading, together, writing
+from letter.web.request import commit, gather, keys, let_go, reading, writing
 
 pages = Blueprint("confirmation", __name__)
 
@@ -33,9 +33,9 @@ def ask(token: str) -> ResponseReturnValue:
 @sent_again
 def confirm(token: str) -> ResponseReturnValue:
     """Confirm; a second time shows the same page."""
-    secrets = keys()
+    given = confirmation.Pressed(keys(), tokens.read(keys().secret, Purpose.CONFIRM, token))
     try:
-        signature, is_first = together(lambda session: confirmation.confirm_by(session, secrets, token))
+        signature, is_first = gather(confirmation.confirm_all, given)
     except LinkExpired:
         return _expired(token)
     except AlreadySigned:

@@ -13,7 +13,7 @@ from letter.signing import Submission
 from letter.web import guards
 from letter.web.forms import DISPLAYS, LineField, NamedForm
 from letter.web.guards import for_role, keeps_what_was_typed, open_to_all, sent_again
-from letter.web.request import keep, keys, reading, remembered, together
+from letter.web.request import gather, keep, keys, reading, remembered
 
 pages = Blueprint("letters", __name__)
 
@@ -111,8 +111,7 @@ def sign(slug: str) -> ResponseReturnValue:
     form = SignForm(letter=letter)
     if not form.validate():
         return _page(letters.public(reading(), slug), form), 422
-    draft = signing.draft(keys(), letter, form.submission())
-    together(lambda session: signing.put(session, draft))
+    gather(signing.put, signing.draft(keys(), letter, form.submission()))
     return redirect(url_for("letters.thanks", slug=slug), 303)
 
 

@@ -1,7 +1,7 @@
 """What belongs to the request at hand: the instance, its keys, and one database session."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from letter.models import Letter, LetterState
 from letter.sealing import Keys
 from letter.shelf import MARK, Mark
 from letter.tally import EVERYWHERE
+from letter.turns import Given, Work
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -73,12 +74,12 @@ def writing() -> Session:
     return cast(Session, g.writing)
 
 
-def together(work: Callable[[Session], T]) -> T:
-    """Return what `work` returned once it is durable; see `Database.together`. It knows no request."""
+def gather(work: Work[Given, T], given: Given) -> T:
+    """Return what `work` returned for `given` once it is durable; see `Database.gather`. It knows no request."""
     if request.method in SAFE:
         raise AssertionError(f"{request.endpoint} writes on {request.method}")
     _stop_reading()
-    return instance().database.together(work)
+    return instance().database.gather(work, given)
 
 
 def remembered(slug: str) -> Letter:
@@ -89,6 +90,8 @@ def remembered(slug: str) -> Letter:
     known = instance().open_letters
     letter, seen = known.get(slug, (None, 0.0))
     if letter is None or time.monotonic() - seen > SECONDS_REMEMBERED:
+        if letter is not None:
+            known[slug] = letter, time.monotonic()  # one looks again, the others go on meanwhile
         letter = letters.public(reading(), slug)
         known.pop(slug, None)
         if letter.state is LetterState.OPEN and letter.texts:  # which loads them
