@@ -49,6 +49,16 @@ def _copy(connection: Connection, table: Table, columns: Sequence[Column[Any]], 
             copy.write_row([one(value) if one else value for one, value in zip(turn, row, strict=True)])
 
 
+def new_ids(connection: Connection, table: Table, count: int) -> list[int]:
+    """Return ids for rows that are about to be added; on SQLite the lock must be held by now."""
+    if connection.dialect.name == "postgresql":
+        name = connection.dialect.identifier_preparer.quote(table.name)
+        drawn = func.nextval(func.pg_get_serial_sequence(name, "id"))
+        return sorted(connection.scalars(select(drawn).select_from(func.generate_series(1, count).alias("n"))))
+    last = connection.scalar(select(func.max(table.c.id))) or 0
+    return list(range(last + 1, last + 1 + count))
+
+
 def add(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add up to a hundred rows with the same columns by one statement, for paths that run a thousand times a second.
 

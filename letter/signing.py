@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Select, Table, bindparam, func, insert, select
+from sqlalchemy import Connection, Executable, Select, Table, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from letter import bulk, clock, letters, names, outbox, tokens
@@ -117,8 +117,7 @@ def _put_all(connection: Connection, given: list[Draft]) -> None:
     is_open = select(Letter.id).where(Letter.id.in_(wanted), Letter.state == LetterState.OPEN)
     if wanted - set(connection.scalars(is_open)):
         raise LetterClosed
-    last = connection.scalar(select(func.max(SIGNATURE.c.id))) or 0
-    numbered = list(enumerate(given, last + 1))
+    numbered = list(zip(bulk.new_ids(connection, SIGNATURE, len(given)), given, strict=True))
     bulk.add(connection, SIGNATURE, [{**one.signature, "id": number} for number, one in numbered])
     bulk.add(connection, OUTBOX, [{**one.mail, "signature_id": number} for number, one in numbered])
 
