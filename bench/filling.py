@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Table, func, select, text
 from sqlalchemy.orm import Session
 
 from bench.serving import SLUG, Instance
-from letter import accounts, clock, names, tally, tokens, upgrade
+from letter import accounts, clock, names, revision, tally, tokens
 from letter.config import PACKAGE
 from letter.db import Database
 from letter.models import Letter, Outbox, Role, Signature
@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 def filled(cache: Path, to: Path, signatures: int, pending: int, environ: Mapping[str, str]) -> Instance:
     """Return an instance on SQLite in the new folder `to` with so many signatures, and `pending` more to confirm."""
-    kept = cache / f"sqlite-{upgrade.newest()}-{signatures}-{pending}"
+    kept = cache / f"sqlite-{revision.newest()}-{signatures}-{pending}"
     if not (kept / "ready").exists():
         shutil.rmtree(kept, ignore_errors=True)
         fill(Instance(kept, environ), signatures, pending)

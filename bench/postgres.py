@@ -15,7 +15,7 @@ from bench import filling, raw, signing
 from bench.plan import Plan
 from bench.serving import Instance
 from bench.table import Figure
-from letter import upgrade
+from letter import revision
 
 UNPRIVILEGED = ("postgres", "nobody")  # PostgreSQL refuses to run as root
 OWNER = "letter"
@@ -80,7 +80,7 @@ def _folder() -> Iterator[Path]:
 @contextmanager
 def filled(plan: Plan, programs: Path) -> Iterator[Instance]:
     """Give a filled instance whose database is a running PostgreSQL."""
-    kept = plan.cache / f"postgres-{upgrade.newest()}-{plan.signatures}-{plan.pending}"
+    kept = plan.cache / f"postgres-{revision.newest()}-{plan.signatures}-{plan.pending}"
     if not (kept / "ready").exists():
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)

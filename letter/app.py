@@ -9,7 +9,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
-from letter import config, pages, upgrade
+from letter import config, pages, revision
 from letter.commands.serving import name_process
 from letter.db import Database
 from letter.web import (
@@ -82,7 +82,7 @@ def from_environment() -> pages.Front:
     name_process("letter-web")
     given = config.load(os.environ)
     database = Database(given.database_url, replica_url=given.replica_url, patience=SECONDS_TO_ANSWER)
-    upgrade.demand(database, given.keys)
+    revision.demand(database, given.keys)
     if parent := multiprocessing.parent_process():
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     return pages.in_front(create_app(given, database), database)

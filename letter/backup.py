@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import delete, text, update
 from sqlalchemy.exc import DatabaseError
 
-from letter import about, audit, clock, db, pgdump, upgrade
+from letter import about, audit, clock, db, pgdump, revision, upgrade
 from letter.config import Settings
 from letter.db import Database
 from letter.errors import NotReady, Refusal
@@ -82,25 +82,25 @@ def _copy(source: Path, copy: Path, progress: Progress) -> None:
 
 def examine(database: Database, keys: Keys) -> Contents:
     """Return what `database` holds. Raise Unusable if it is damaged, of other keys or of a newer program."""
-    revision = upgrade.current(database)
-    if revision is None:
+    found = revision.current(database)
+    if found is None:
         raise Unusable("There is no database of Letter in it.")
-    if not upgrade.is_known(revision):
+    if not upgrade.is_known(found):
         raise Unusable("It is of a newer version than the program. Install the newer program.")
     with database.reading() as session:
         if about.stored(session, about.KEYS) != fingerprint(keys):
-            raise Unusable(upgrade.OTHER_KEYS)
+            raise Unusable(revision.OTHER_KEYS)
         broken = audit.first_broken(session)
         if broken is not None:
             raise Unusable(f"The chain of records breaks at row {broken}. Use another backup.")
         letters, signed = (session.scalar(text(f"SELECT count(*) FROM {name}")) for name in ("letter", "signature"))  # noqa: S608
-    return Contents(int(letters or 0), int(signed or 0), revision != upgrade.newest())
+    return Contents(int(letters or 0), int(signed or 0), found != revision.newest())
 
 
 def holds_data(database: Database) -> bool:
     """Tell whether there is a letter in the database that would be replaced; one that cannot be read may hold some."""
     try:
-        if database.is_there() and upgrade.current(database) is None:
+        if database.is_there() and revision.current(database) is None:
             return False
         with database.reading() as session:
             return session.scalar(text("SELECT 1 FROM letter LIMIT 1")) is not None

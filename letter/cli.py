@@ -7,13 +7,6 @@ import sys
 import click
 
 from letter import __version__
-from letter.commands.demo import demo
-from letter.commands.keeping import backup, restore
-from letter.commands.lists import export, import_list, new
-from letter.commands.moving import move
-from letter.commands.people import person
-from letter.commands.serving import serve, work
-from letter.commands.setup import check, init, upgrade_command
 from letter.db import AWAY
 from letter.errors import Refusal
 
@@ -21,36 +14,44 @@ PRIVATE = 0o077
 SERVING = {"serve", "demo"}
 
 
-class InReadingOrder(click.Group):
-    """Lists the commands in the order in which one meets them."""
+# In the order in which one meets them. Each is loaded when it is needed: a server shall carry only what serves.
+COMMANDS = {
+    "demo": "demo.demo",
+    "init": "setup.init",
+    "upgrade": "setup.upgrade_command",
+    "check": "setup.check",
+    "serve": "serving.serve",
+    "work": "serving.work",
+    "person": "people.person",
+    "new": "lists.new",
+    "import": "lists.import_list",
+    "export": "lists.export",
+    "backup": "keeping.backup",
+    "restore": "keeping.restore",
+    "move": "moving.move",
+}
+
+
+class OnDemand(click.Group):
+    """Loads a command when it is run, or when all are listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names as they were added."""
-        return list(self.commands)
+        """Return the names in reading order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of that name, if there is one."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(".")
+        found: click.Command = getattr(importlib.import_module(f"letter.commands.{module}"), name)
+        return found
 
 
-@click.group(cls=InReadingOrder)
+@click.group(cls=OnDemand)
 @click.version_option(__version__)
 def letter() -> None:
     """Open letters: signatures confirmed by mail, names approved by people, a list that can be trusted."""
-
-
-for command in (
-    demo,
-    init,
-    upgrade_command,
-    check,
-    serve,
-    work,
-    person,
-    new,
-    import_list,
-    export,
-    backup,
-    restore,
-    move,
-):
-    letter.add_command(command)
 
 
 def main() -> None:

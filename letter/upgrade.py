@@ -1,23 +1,19 @@
-"""The database's version: bringing it up to date, and telling whether it is."""
+"""Bringing the database up to date."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, func, select
 
-from letter import about
 from letter.config import PACKAGE
 from letter.db import Database
 from letter.errors import NotReady
-from letter.sealing import Keys, fingerprint
 
 UPGRADE_LOCK = 0x75706772
-OTHER_KEYS = "These are not the keys that the database was made with. Put keys.toml back from your backup."
 
 
 def _config() -> Config:
@@ -26,23 +22,12 @@ def _config() -> Config:
     return config
 
 
-def newest() -> str:
-    """Return the revision that this code is written for."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
-
-
 def is_known(revision: str) -> bool:
     """Tell whether this code knows the way on from `revision`."""
     try:
         return ScriptDirectory.from_config(_config()).get_revision(revision) is not None
     except CommandError:
         return False
-
-
-def current(database: Database) -> str | None:
-    """Return the revision of the database, or None for an empty one."""
-    with database.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
 
 
 def run(database: Database, target: str = "head") -> None:
@@ -89,16 +74,3 @@ def undo(database: Database, target: str) -> None:
     with database.engine.connect() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, target)
-
-
-def demand(database: Database, keys: Keys) -> None:
-    """Raise NotReady, with what to do, unless the database is there, of this code's version, and fits the keys."""
-    if not database.is_there():
-        raise NotReady("The database is not there. Run `letter init`, or check LETTER_DATABASE_URL.")
-    with database.reading() as session:
-        if MigrationContext.configure(session.connection()).get_current_revision() != newest():
-            raise NotReady("The database is of another version than the program. Run `letter upgrade`.")
-        if moved := about.stored(session, about.MOVED):
-            raise NotReady(f"This instance has moved to {moved}. Set LETTER_DATABASE_URL to that.")
-        if about.stored(session, about.KEYS) not in (None, fingerprint(keys)):
-            raise NotReady(OTHER_KEYS)

@@ -66,7 +66,8 @@ def commands() -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize(("where", "arguments"), commands(), ids=str)
 def test_every_command_exists_with_its_options(where: str, arguments: list[str]) -> None:
-    command = cli.letter.commands[arguments[0]]
+    command = cli.letter.get_command(click.Context(cli.letter), arguments[0])
+    assert command
     options = {name for one in command.params if isinstance(one, click.Option) for name in one.opts}
     assert {one for one in arguments if one.startswith("--")} <= options
 

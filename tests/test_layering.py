@@ -15,7 +15,8 @@ FLOORS = {
     **dict.fromkeys(("negotiation", "shelf"), GROUND),
     **{"config": CONFIG, "columns": MODELS, "models": MODELS, "migrations": RULES},
     **dict.fromkeys(
-        ("db", "turns", "links", "upgrade", "mail", "pages", "moving", "backup", "pgdump", "postgres"), MIDDLE
+        ("db", "turns", "links", "revision", "upgrade", "mail", "pages", "moving", "backup", "pgdump", "postgres"),
+        MIDDLE,
     ),
     **dict.fromkeys(("web", "commands"), EDGE),
     **dict.fromkeys(("app", "cli", "__main__"), TOP),

@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, inspect, select, text
 
-from letter import accounts, signatures, upgrade
+from letter import accounts, revision, signatures, upgrade
 from letter.config import PACKAGE
 from letter.db import Database
 from letter.errors import NotReady
@@ -89,7 +89,7 @@ def test_a_fresh_upgrade_makes_the_tables_of_the_models(empty: Database, databas
 
 
 def test_there_is_one_line_of_revisions():
-    assert SCRIPTS.get_heads() == [upgrade.newest()] == REVISIONS[-1:]
+    assert SCRIPTS.get_heads() == [revision.newest()] == REVISIONS[-1:]
     assert [SCRIPTS.get_revision(one).down_revision for one in REVISIONS] == [None, *REVISIONS[:-1]]
 
 
@@ -99,23 +99,23 @@ def test_an_upgraded_database_does_its_work_and_upgrading_again_changes_nothing(
     before = stored(empty.engine)
     upgrade.run(empty)
     assert stored(empty.engine) == before
-    upgrade.demand(empty, KEYS)
+    revision.demand(empty, KEYS)
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
-def test_one_step_down_and_up_again_keeps_what_both_versions_hold(empty: Database, revision: str):
+@pytest.mark.parametrize("step", REVISIONS)
+def test_one_step_down_and_up_again_keeps_what_both_versions_hold(empty: Database, step: str):
     upgrade.run(empty)
     fill(empty)
-    upgrade.undo(empty, revision)
+    upgrade.undo(empty, step)
     full = stored(empty.engine)
-    upgrade.undo(empty, SCRIPTS.get_revision(revision).down_revision or "base")
+    upgrade.undo(empty, SCRIPTS.get_revision(step).down_revision or "base")
     low = stored(empty.engine)
     assert low == within(full, low) | {name: [] for name in low if not low[name]}
-    upgrade.run(empty, revision)
+    upgrade.run(empty, step)
     high = stored(empty.engine)
     assert within(high, low) == within(full, low)
     upgrade.run(empty)
-    upgrade.demand(empty, KEYS)
+    revision.demand(empty, KEYS)
 
 
 def test_down_to_nothing_and_up_again_makes_the_same_tables_without_a_row(empty: Database):
@@ -123,7 +123,7 @@ def test_down_to_nothing_and_up_again_makes_the_same_tables_without_a_row(empty:
     before = shape(empty.engine)
     fill(empty)
     upgrade.undo(empty, "base")
-    assert (stored(empty.engine), upgrade.current(empty)) == ({}, None)
+    assert (stored(empty.engine), revision.current(empty)) == ({}, None)
     upgrade.run(empty)
     assert shape(empty.engine) == before
     assert not any(stored(empty.engine).values())
@@ -136,21 +136,21 @@ def test_down_to_nothing_and_up_again_makes_the_same_tables_without_a_row(empty:
 @pytest.mark.sqlite
 def test_a_database_that_is_not_there_asks_for_init(empty: Database):
     with pytest.raises(NotReady, match="Run `letter init`"):
-        upgrade.demand(empty, KEYS)
+        revision.demand(empty, KEYS)
 
 
 def test_a_database_without_tables_asks_for_an_upgrade(empty: Database):
     with empty.engine.begin() as connection:
         connection.execute(text("CREATE TABLE elsewhere (id INTEGER)"))
     with pytest.raises(NotReady, match="Run `letter upgrade`"):
-        upgrade.demand(empty, KEYS)
+        revision.demand(empty, KEYS)
 
 
 def test_a_database_of_another_version_asks_for_an_upgrade(empty: Database):
     upgrade.run(empty)
     of_version(empty, "0000")
     with pytest.raises(NotReady, match="Run `letter upgrade`"):
-        upgrade.demand(empty, KEYS)
+        revision.demand(empty, KEYS)
 
 
 def test_a_database_of_a_version_that_is_yet_to_come_is_left_alone(empty: Database):
@@ -160,7 +160,7 @@ def test_a_database_of_a_version_that_is_yet_to_come_is_left_alone(empty: Databa
     before = stored(empty.engine)
     with pytest.raises(NotReady, match="newer version than the program"):
         upgrade.run(empty)
-    assert (stored(empty.engine), upgrade.current(empty)) == (before, "9999")
+    assert (stored(empty.engine), revision.current(empty)) == (before, "9999")
 
 
 def of_version(database: Database, version: str) -> None:
@@ -198,7 +198,7 @@ def test_an_upgrade_that_was_cut_short_leaves_nothing_and_can_be_run_again(
             patched.setattr(op, name, interrupted(name))
         with pytest.raises(Killed):
             upgrade.run(empty)
-    assert (taken, stored(empty.engine), upgrade.current(empty)) == (steps, {}, None)
+    assert (taken, stored(empty.engine), revision.current(empty)) == (steps, {}, None)
     upgrade.run(empty)
     assert shape(empty.engine) == shape(database.engine)
     fill(empty)
@@ -218,4 +218,4 @@ def test_a_way_down_that_was_cut_short_loses_nothing(empty: Database, monkeypatc
         patched.setattr(op, "drop_table", lambda name: real(name) if next(calls) < 3 else killed())
         with pytest.raises(Killed):
             upgrade.undo(empty, "base")
-    assert (stored(empty.engine), upgrade.current(empty)) == (before, REVISIONS[0])
+    assert (stored(empty.engine), revision.current(empty)) == (before, REVISIONS[0])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from letter import config, upgrade
+from letter import config, revision
 from letter.config import Settings
 from letter.db import Database
 
@@ -14,7 +14,7 @@ def instance() -> Iterator[tuple[Settings, Database]]:
     settings = config.load()
     database = Database(settings.database_url)
     try:
-        upgrade.demand(database, settings.keys)
+        revision.demand(database, settings.keys)
         yield settings, database
     finally:
         database.close()

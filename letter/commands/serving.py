@@ -24,6 +24,7 @@ from letter.errors import Refusal
 from letter.mail import messages, smtp
 from letter.mail.worker import Worker
 
+PROCESSES = 2  # what the smallest machines for hire have cores for; a second one takes 20 MB
 THREADS = 32  # most of them wait, for a form that comes slowly or for the lock
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - to recognise, not to listen on
 SECONDS_TO_STOP = 20
@@ -35,7 +36,13 @@ SWITCH_SECONDS = 0.0005  # a thread whose server has answered goes on at once; 5
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=config.DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 64), help="Web processes.")
+@click.option(
+    "--processes",
+    default=PROCESSES,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Web processes: one for a core.",
+)
 @click.option("--no-work", is_flag=True, help="Serve pages only; run `letter work` elsewhere.")
 def serve(host: str, port: int, processes: int, no_work: bool) -> None:
     """Serve the pages, and send the mails."""
@@ -52,7 +59,7 @@ def _demand_durable(settings: config.Settings, database: Database) -> None:
         click.echo(f"FAULT  {fault}", err=True)
 
 
-def run(host: str, port: int, *, processes: int = 1, work: bool = True) -> None:
+def run(host: str, port: int, *, processes: int = PROCESSES, work: bool = True) -> None:
     """Serve until a signal to stop. Raise Refusal if the port is taken or the instance is half set."""
     url = "" if config.is_said(os.environ, "base_url") else _url(host, port)
     if url and host in EVERYWHERE:

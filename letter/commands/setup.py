@@ -10,7 +10,7 @@ import click
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
-from letter import about, audit, config, db, durability, figures, names, outbox, upgrade
+from letter import about, audit, config, db, durability, figures, names, outbox, revision, upgrade
 from letter.commands.opening import instance
 from letter.config import KEY_NAMES, BadSetting
 from letter.db import Database
@@ -85,9 +85,9 @@ def upgrade_command() -> None:
     """Bring the database to this program's version."""
     settings = config.load()
     with closing(Database(settings.database_url)) as database:
-        before = upgrade.current(database)
+        before = revision.current(database)
         _upgrade(database, settings.keys)
-        after = upgrade.current(database)
+        after = revision.current(database)
     click.echo(f"The database is at version {after}." if before == after else f"Upgraded from {before} to {after}.")
 
 
@@ -96,7 +96,7 @@ def _upgrade(database: Database, keys: Keys) -> None:
     with database.writing() as session:
         about.note_once(session, about.COLLATION, names.version())
         if not about.note_once(session, about.KEYS, fingerprint(keys)):
-            raise NotReady(upgrade.OTHER_KEYS)
+            raise NotReady(revision.OTHER_KEYS)
         session.commit()
 
 
@@ -119,7 +119,7 @@ def _findings(settings: config.Settings, database: Database) -> Iterator[tuple[b
         if file and file.exists():
             private = not stat.S_IMODE(file.stat().st_mode) & 0o077
             yield private, f"{file} {'is private' if private else 'can be read by others: chmod 600'}"
-    yield True, f"database at version {upgrade.newest()}"
+    yield True, f"database at version {revision.newest()}"
     if database.is_sqlite:
         yield from _about_sqlite(database)
     with database.reading() as session:
