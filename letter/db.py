@@ -1,5 +1,6 @@
 """Engine and sessions. Reading sessions cannot write; writing sessions take the lock when they begin."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ except ImportError:  # no wheel for this machine: the standard module, if need b
 
 T = TypeVar("T")
 BUSY_SECONDS = 20
+TIDY_SECONDS = 0.05  # how long writers are held up to empty the log
 CACHE_KIB = 16 * 1024  # of each connection; SQLite's own 2 MiB read the tops of large indexes again and again
 HAS_TURN = "has turn"
 MOVED = 1  # SQLite's `user_version` of a file whose instance has moved elsewhere
@@ -118,10 +120,14 @@ class Database:
             raise NotReady(HAS_MOVED)
 
     def _give_turn(self, connection: Any, record: ConnectionPoolEntry) -> None:
-        if connection is not None and connection.in_transaction:
-            connection.rollback()  # a commit that failed leaves its transaction open, and SQLAlchemy thinks it ended
-        if self._turn and record.info.pop(HAS_TURN, False):
-            self._turn.give()
+        try:
+            if connection is not None and connection.in_transaction:
+                connection.rollback()  # a commit that failed leaves it open, and SQLAlchemy thinks it ended
+        except sqlite.Error:
+            record.invalidate()
+        finally:
+            if self._turn and record.info.pop(HAS_TURN, False):
+                self._turn.give()
 
     @contextmanager
     def reading(self, *, public: bool = False) -> Iterator[Session]:
@@ -201,14 +207,18 @@ class Database:
             return False
 
     def tidy(self) -> None:
-        """Bring the write-ahead log into the database and empty it: what was deleted must not live on in a log."""
-        if self.is_sqlite:
-            with self._reader.connect() as connection:
-                connection.exec_driver_sql("COMMIT")
-                connection.exec_driver_sql("PRAGMA query_only=OFF")
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-                connection.exec_driver_sql("PRAGMA query_only=ON")
-                connection.exec_driver_sql("BEGIN")
+        """Bring the write-ahead log into the database and empty it: what was deleted must not live on in a log.
+
+        While somebody reads for long this is not possible, and left for later: waiting for it would stop all writers.
+        """
+        if not self._turn:
+            return
+        self._turn.take()
+        try:
+            with contextlib.closing(sqlite.connect(str(self.file), timeout=TIDY_SECONDS)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._turn.give()
 
     def close(self) -> None:
         """Close all connections."""

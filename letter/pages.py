@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from letter import tally
 from letter.db import Database
 from letter.letters import TAKEN_BY_PAGES
-from letter.shelf import AGAIN_SECONDS, MARK, MOST_BYTES, NOTHING, Headers, Key, Page, Rendering, Shelf
+from letter.shelf import AGAIN_SECONDS, MARK, MOST_BYTES, NOTHING, OLD_SECONDS, Headers, Key, Page, Rendering, Shelf
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -123,7 +123,9 @@ class Front:
         if without and without.reads_query:
             return None
         found = self._renewed((path, ""))  # whatever social media hang on to an address, the page is the same
-        return found if isinstance(found, Page) and not found.reads_query else None
+        if isinstance(found, Rendering):
+            return found if found.status.startswith("404") else None
+        return None if found.reads_query else found
 
     def _renewed(self, key: Key) -> Page | Rendering:
         page, now = self._pages.get(key), self._now()
@@ -149,7 +151,8 @@ class Front:
             page = Page(rendering, rendering.mark, version, self._now())
             self.shelf.put(key, page)
             return page
-        if old and rendering.status >= "500":
+        is_kept = self.watch.is_away or (old and self._now() < old.old_at + OLD_SECONDS)  # no name stays for ever
+        if old and rendering.status >= "500" and is_kept:
             old.try_at = self._now() + AGAIN_SECONDS
             return old
         self.shelf.drop(key)

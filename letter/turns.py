@@ -55,9 +55,11 @@ class Turn:
     def give(self) -> None:
         """Let the next one write."""
         held, self._held = self._held, None
-        if held is not None:
-            fcntl.flock(held, fcntl.LOCK_UN)
-        self._threads.release()
+        try:
+            if held is not None:
+                fcntl.flock(held, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
 
     def _wait_for_files(self, deadline: float) -> int | None:
         try:

@@ -1,6 +1,7 @@
 """Connections: none that could lose a commit, readers that cannot write, writers that wait their turn."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -239,3 +240,21 @@ def test_an_address_of_no_database_is_refused_by_name_and_not_repeated(url: str)
     with pytest.raises(BadSetting, match=r"^LETTER_DATABASE_URL ") as refusal:
         Database(url)
     assert "secret" not in refusal.value.sentence
+
+
+@pytest.mark.sqlite
+def test_emptying_the_log_waits_for_no_reader_and_keeps_no_writer(database: Database):
+    with database.reading() as reader:
+        reader.scalar(select(func.count(Limit.id)))
+        with database.writing() as writer:
+            writer.add(a_limit("one"))
+            writer.commit()
+        began = time.monotonic()
+        database.tidy()
+        assert time.monotonic() - began < 2
+        with database.writing() as writer:
+            writer.add(a_limit("two"))
+            writer.commit()
+    database.tidy()
+    assert database.file
+    assert Path(f"{database.file}-wal").stat().st_size == 0 if db.journal_mode() == "wal" else True

@@ -185,7 +185,7 @@ BUGS = {
     ),
     "an absent database takes the pages along": Bug(
         "letter/pages.py",
-        '        if old and rendering.status >= "500":',
+        '        if old and rendering.status >= "500" and is_kept:',
         "        if False:",
         "tests/test_pages.py tests/test_web_pages.py",
     ),

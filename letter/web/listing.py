@@ -16,7 +16,9 @@ from letter.web.request import keep, reading
 pages = Blueprint("listing", __name__)
 
 SEARCHES = BoundedSemaphore(2)  # at once, in each process
+IN_LINE = BoundedSemaphore(4)  # who waits holds a thread, too
 SECONDS_IN_LINE = 1.0
+BUSY = ("Too many people are searching at this moment", "Please wait a minute and search again.")
 
 
 @pages.get("/<slug:slug>/signatures")
@@ -49,8 +51,14 @@ def names(slug: str) -> ResponseReturnValue:
 @contextmanager
 def _a_turn() -> Iterator[None]:
     """Let few search at once: a search reads every name, and must not take the processors that signing needs."""
-    if not SEARCHES.acquire(timeout=SECONDS_IN_LINE):
-        raise TooMany("Too many people are searching at this moment", "Please wait a minute and search again.")
+    if not IN_LINE.acquire(blocking=False):
+        raise TooMany(*BUSY)
+    try:
+        has_turn = SEARCHES.acquire(timeout=SECONDS_IN_LINE)
+    finally:
+        IN_LINE.release()
+    if not has_turn:
+        raise TooMany(*BUSY)
     try:
         yield
     finally:

@@ -92,8 +92,10 @@ def remembered(slug: str) -> Letter:
     if letter is None or time.monotonic() - seen > SECONDS_REMEMBERED:
         if letter is not None:
             known[slug] = letter, time.monotonic()  # one looks again, the others go on meanwhile
-        letter = letters.public(reading(), slug)
-        known.pop(slug, None)
+        try:
+            letter = letters.public(reading(), slug)
+        finally:
+            known.pop(slug, None)
         if letter.state is LetterState.OPEN and letter.texts:  # which loads them
             known[slug] = letter, time.monotonic()
     return letter
