@@ -34,11 +34,24 @@ def _run(program: str, *arguments: str, url: URL | None = None) -> None:
     environ = dict(os.environ)
     command = [path, *arguments]
     if url is not None:
-        if url.password:
-            environ["PGPASSWORD"] = str(url.password)  # the command line can be read by everybody on the machine
-        plain = url.set(drivername="postgresql")._replace(password=None)
-        command.insert(1, f"--dbname={plain.render_as_string(hide_password=False)}")
+        named = _named(url)
+        if password := named.pop("password", None):
+            environ["PGPASSWORD"] = password  # the command line can be read by everybody on the machine
+        command.insert(1, f"--dbname={_conninfo(named)}")
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
         raise Refusal(f"{program} failed: {reason.rstrip('.')}.")
+
+
+def _named(url: URL) -> dict[str, str]:
+    """Return what libpq is told of connecting; several hosts have become one list. The rest is for psycopg alone."""
+    plain = url.difference_update_query(["prepare_threshold"])
+    _, named = plain.get_dialect()().create_connect_args(plain)
+    return {name: str(value) for name, value in named.items()}
+
+
+def _conninfo(named: dict[str, str]) -> str:
+    """Write a connection string (libpq, 34.1.1.1)."""
+    escaped = ((name, value.replace("\\", "\\\\").replace("'", "\\'")) for name, value in named.items())
+    return " ".join(f"{name}='{value}'" for name, value in escaped)
