@@ -20,8 +20,7 @@ WRITERS: dict[str, type[Writer]] = {"csv": CsvWriter, "json": JsonWriter}
 AT_A_TIME = 1000
 Stored = tuple[Any, ...]
 VALUES = (
-    Signature.sort_key,
-    Signature.uid,
+    Signature.sort_key,  # alone says what comes first: a uid may be sorted by other rules in the database than here
     Signature.name,
     Signature.affiliation,
     Signature.kind,
@@ -52,7 +51,7 @@ def rows(session: Session, letter: Letter) -> Iterator[Row]:
     """
     first, others = listing.exportable(letter)
     yield from map(_row, _stream(session, first))
-    yield from map(_row, heapq.merge(*(_stream(session, one) for one in others), key=itemgetter(slice(2))))
+    yield from map(_row, heapq.merge(*(_stream(session, one) for one in others), key=itemgetter(0)))
 
 
 def _stream(session: Session, found: Select[Signature]) -> Iterator[Stored]:
@@ -61,7 +60,7 @@ def _stream(session: Session, found: Select[Signature]) -> Iterator[Stored]:
 
 
 def _row(stored: Stored) -> Row:
-    _, _, name, affiliation, kind, evidence, state, display = stored
+    _, name, affiliation, kind, evidence, state, display = stored
     return {
         "name": name,
         "affiliation": affiliation,

@@ -1,6 +1,7 @@
 """Which signatures are shown, counted and handed over, and in what order."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -105,7 +106,8 @@ def read_cursor(text: str) -> Cursor | None:
 
 def is_place(session: Session, letter: Letter, text: str) -> bool:
     """Tell whether `text` is the place of a name that is on the list, written as `cursor` writes it."""
-    found = select(Signature).where(published(letter), Signature.uid == text.rpartition(".")[2])
+    place = read_cursor(text)  # which has taken out what no database may be asked, such as NUL
+    found = select(Signature).where(published(letter), Signature.uid == (place[1] if place else ""))
     signature = session.scalars(found).first()
     return signature is not None and cursor(signature) == text
 
@@ -114,13 +116,27 @@ def others(
     session: Session, letter: Letter, search: str = "", after: Cursor | None = None, most: int = PAGE
 ) -> Sequence[Signature]:
     """Return the next `most` published names after a place in the list, sorted as the letter's language sorts."""
-    found: list[Signature] = []
+    found: list[list[Signature]] = []
     for state in accepted_states(letter):  # one after the other, since the index holds each in order, not both
         some = _search(in_order(letter, state, Display.PUBLIC), search)
         if after is not None:
             some = some.where(tuple_(Signature.sort_key, Signature.uid) > after)
-        found += session.scalars(some.limit(most))
-    return sorted(found, key=lambda one: (one.sort_key, one.uid))[:most]
+        found.append(list(session.scalars(some.limit(most))))
+    return _merge(session, found)[:most]
+
+
+def _merge(session: Session, lists: list[list[Signature]]) -> list[Signature]:
+    """Return one list of all. Namesakes stand as the database sorts their uids, since it is what compares with `after`.
+
+    PostgreSQL may sort text by the rules of a language, which are not Python's. Bytes are the same everywhere.
+    """
+    if len(lists) < 2:
+        return lists[0]
+    keys = Counter(one.sort_key for some in lists for one in some)
+    namesakes = [one.uid for some in lists for one in some if keys[one.sort_key] > 1]
+    sorted_uids = select(Signature.uid).where(Signature.uid.in_(namesakes)).order_by(Signature.uid)
+    rank = {uid: number for number, uid in enumerate(session.scalars(sorted_uids))} if namesakes else {}
+    return sorted((one for some in lists for one in some), key=lambda one: (one.sort_key, rank.get(one.uid, 0)))
 
 
 def in_order(letter: Letter, state: State, display: Display) -> Select[Signature]:

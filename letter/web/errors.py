@@ -4,6 +4,7 @@ import logging
 
 from flask import Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
@@ -62,6 +63,12 @@ def on_database(error: Exception) -> ResponseReturnValue:
     return on_not_ready(NotReady("The service cannot store anything at the moment"))
 
 
+def on_unreadable(error: DataError) -> tuple[str, int]:
+    """Refuse a value that no column can hold, such as text with NUL in it; to send it again would not help."""
+    log.warning("database: %s", type(error.orig).__name__)
+    return page(400, *HTTP[400])
+
+
 def on_not_ready(error: NotReady) -> ResponseReturnValue:
     """Keep what was typed, on a page that needs no database, with a button that sends it again as it is."""
     patience = {"Retry-After": str(SECONDS_AWAY)}
@@ -108,6 +115,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(NotReady, on_not_ready)
     for away in AWAY:
         app.register_error_handler(away, on_database)
+    app.register_error_handler(DataError, on_unreadable)
     app.register_error_handler(StaleDataError, on_overtaken)
     app.register_error_handler(OverflowError, on_overflow)
     app.register_error_handler(Exception, on_fault)
