@@ -113,8 +113,8 @@ def holds_data(database: Database) -> bool:
 def restore(settings: Settings, file: Path, *, is_rehearsal: bool = False) -> tuple[Contents, Path | None]:
     """Put the backup in place of the database; return what it holds, and where the old database is kept now.
 
-    The copy is checked and its staff signed out before it takes the place, in one step. A rehearsal checks, and changes
-    nothing. Raise Unusable for a file that is no good or while the service runs.
+    The copy is checked before it takes the place, in one step: a file beside the old one, or a database of PostgreSQL's
+    beside the old one, which is not kept. A rehearsal only checks. Raise Refusal if it is no good or the service runs.
     """
     with closing(Database(settings.database_url)) as database:
         if not database.is_sqlite:
@@ -150,12 +150,13 @@ def _restore_dump(database: Database, keys: Keys, file: Path, is_rehearsal: bool
     with _telling(file), file.open("rb") as opened:
         if not opened.read(16).startswith(pgdump.MAGIC):
             raise Unusable(f"{file} is no backup of a PostgreSQL database.")
-    pgdump.demand_readable(file)
-    if is_rehearsal:
-        return Contents(0, 0, is_old=False)
-    pgdump.load(database.url, file)
-    contents = examine(database, keys)
-    sign_everybody_out(database)
+    with pgdump.aside(database.engine, database.url) as url:  # where it can replace nothing
+        pgdump.load(url, file)
+        contents = _ready(Database(url.render_as_string(hide_password=False)), keys)
+    if not is_rehearsal:
+        pgdump.demand_alone(database.engine)
+        pgdump.load(database.url, file)
+        sign_everybody_out(database)
     return contents
 
 
@@ -193,9 +194,8 @@ def _demand_idle(here: Path) -> None:
 
 def _demand_sound(file: Path) -> None:
     with _open(file) as opened:
-        found = opened.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if found != "ok":
-        raise Unusable(f"The copy is damaged: {found}.")
+        if (found := opened.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+            raise Unusable(f"The copy is damaged: {found}.")
 
 
 @contextmanager

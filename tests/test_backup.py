@@ -26,6 +26,13 @@ def database(settings: Settings) -> Database:
     """An instance as `letter init` makes it, with a letter, a signature and Ada at the desk; closed."""
     database = Database(settings.database_url)
     upgrade.run(database)
+    fill(database)
+    database.close()
+    return database
+
+
+def fill(database: Database) -> None:
+    """Put in what `letter init` does, a letter, a signature, Ada at the desk, and Ben, who is invited."""
     with database.writing() as session:
         session.execute(text("INSERT INTO about (name, value) VALUES ('keys', :f)"), {"f": backup.fingerprint(KEYS)})
         letter = make_letter(session, "library")
@@ -33,8 +40,6 @@ def database(settings: Settings) -> Database:
         accounts.sign_in(session, accounts.add(session, "ada@example.org", Role.ORGANISER, letter))
         accounts.invite(session, accounts.add(session, "ben@example.org", Role.MODERATOR, letter))
         session.commit()
-    database.close()
-    return database
 
 
 @pytest.fixture
