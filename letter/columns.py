@@ -1,7 +1,8 @@
-"""Kinds of columns that mean the same on SQLite and on PostgreSQL."""
+"""Columns, indexes and picked rows that mean the same on SQLite and on PostgreSQL."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -40,3 +41,12 @@ def choice(kind: type[StrEnum]) -> sa.Enum:
 def index_where(name: str, condition: str, *columns: str, unique: bool = False) -> sa.Index:
     """Return an index of the rows that meet `condition`; a unique one allows one row for `columns` among them."""
     return sa.Index(name, *columns, unique=unique, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))
+
+
+def once(picked: sa.Select[int]) -> sa.Select[Any]:
+    """Return `picked`, a SELECT of ids with a limit, for an IN, so that PostgreSQL runs it once and not for each row.
+
+    It may run a plain subquery again and skip the rows that it locked before: more are changed than the limit allows.
+    """
+    cte = picked.cte("picked").prefix_with("MATERIALIZED", dialect="postgresql")
+    return sa.select(*cte.c)

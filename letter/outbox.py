@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from letter import clock, tokens
+from letter.columns import once
 from letter.models import Outbox, Post, Signature
 from letter.sealing import Keys, seal
 
@@ -76,7 +77,7 @@ def claim(session: Session, most: int) -> Claim:
     found = Claim(tokens.new_uid(), [], now + LEASE)
     for priority in (FIRST, LATER):
         left = most - len(found.ids)
-        if left:
+        if left > 0:
             found.ids.extend(sorted(session.scalars(_leased(found, priority, now, left))))
     return found
 
@@ -84,14 +85,14 @@ def claim(session: Session, most: int) -> Claim:
 def _freed(now: datetime, most: int) -> Update:
     """A lease that ran out is nobody's: its mail waits again, in its place among the others."""
     due = _some(Outbox.due_at <= now, state=Post.LEASED).order_by(Outbox.due_at, Outbox.id).limit(most)
-    freed = update(Outbox).where(Outbox.id.in_(due.scalar_subquery()))
+    freed = update(Outbox).where(Outbox.id.in_(once(due)))
     return freed.values(state=Post.WAITING, lease=None).execution_options(synchronize_session=False)
 
 
 def _leased(claim: Claim, priority: int, now: datetime, most: int) -> ReturningUpdate[int]:
     due = _some(Outbox.priority == priority, Outbox.due_at <= now, state=Post.WAITING)
     due = due.order_by(Outbox.due_at, Outbox.id).limit(most)
-    leased = update(Outbox).where(Outbox.id.in_(due.scalar_subquery()))
+    leased = update(Outbox).where(Outbox.id.in_(once(due)))
     leased = leased.values(state=Post.LEASED, lease=claim.lease, due_at=claim.until)
     return leased.execution_options(synchronize_session=False).returning(Outbox.id)
 

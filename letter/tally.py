@@ -11,6 +11,7 @@ from sqlalchemy import CompoundSelect, delete, event, func, insert, inspect, lit
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from letter.columns import once
 from letter.models import Display, Letter, LetterText, Signature, State, Tally, TallyDelta
 
 EVERYWHERE = 0  # in place of a letter's id: the instance as a whole
@@ -135,7 +136,7 @@ def fold(session: Session) -> int:
     oldest = select(TallyDelta.id).order_by(TallyDelta.id).limit(AT_ONCE).with_for_update(skip_locked=True)
     gone = (
         delete(TallyDelta)
-        .where(TallyDelta.id.in_(oldest.scalar_subquery()))
+        .where(TallyDelta.id.in_(once(oldest)))
         .returning(TallyDelta.letter_id, TallyDelta.name, TallyDelta.number)
     )
     sums: Counter[tuple[int, str]] = Counter()

@@ -8,7 +8,7 @@ import time_machine
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
-from letter import outbox, settling
+from letter import outbox, settling, tally
 from letter.db import Database
 from letter.models import Letter, Outbox
 from letter.outbox import Claim, Mail
@@ -78,6 +78,26 @@ def test_what_a_dead_worker_held_goes_to_its_place_in_the_line(
     noon.shift(outbox.LEASE)
     asked = sign(session, letter)
     assert [rows_of(outbox.claim(session, 1), session) for _ in range(2)] == [[asked], [thanks]]
+
+
+def test_more_confirmations_than_were_asked_for_are_no_error(
+    session: Session, letter: Letter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mails = [sign(session, letter, f"supporter{n}@example.org") for n in range(3)]
+    leased = outbox._leased
+    monkeypatch.setattr(outbox, "_leased", lambda claim, priority, now, most: leased(claim, priority, now, most + 1))
+    assert outbox.claim(session, 2).ids == [mail.id for mail in mails]
+
+
+def test_rows_are_picked_once_on_postgresql(session: Session, letter: Letter) -> None:
+    sign(session, letter)
+    asked: list[str] = []
+    event.listen(session.connection(), "before_cursor_execute", lambda *all_of_it: asked.append(all_of_it[2]))
+    outbox.claim(session, 50)
+    tally.fold(session)
+    picked = [one for one in asked if "LIMIT" in one]
+    is_postgres = session.get_bind().dialect.name == "postgresql"
+    assert [("AS MATERIALIZED" in one, "SKIP LOCKED" in one) for one in picked] == [(is_postgres, is_postgres)] * 4
 
 
 def plans(session: Session, database: Database) -> list[str]:
