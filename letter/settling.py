@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import bindparam, case, select, text, update
 from sqlalchemy.orm import Session
 
 from letter import clock, limits, outbox
@@ -121,8 +121,8 @@ def settle(session: Session, keys: Keys, lease: str, dues: Sequence[tuple[Due, s
     wanted = _within_limits(session, keys, wanted)
     kept = {due.id for due, _ in wanted}
     outbox.drop(session, lease, [due.id for due, _ in dues if due.id not in kept], NOT_WANTED)
-    _mark(session, [due for due, _ in wanted if not due.attempts])
-    return wanted
+    held = _mark(session, lease, [due for due, _ in wanted])
+    return [one for one in wanted if one[0].id in held]
 
 
 def _is_wanted(due: Due) -> bool:
@@ -185,14 +185,23 @@ def _within_limits(session: Session, keys: Keys, dues: list[tuple[Due, str]]) ->
     return [one for one in dues if one[0].id in within or one[0].attempts or one[0].kind is Mail.CONFIRMED]
 
 
-def _mark(session: Session, new: list[Due]) -> None:
-    """Note which mails were decided about, so that nothing is counted twice, and what became of them."""
-    ids = [due.id for due in new]
-    if ids:
-        session.connection().execute(update(Outbox).where(Outbox.id.in_(ids)).values(attempts=1))
+def _mark(session: Session, lease: str, dues: list[Due]) -> set[int]:
+    """Note which mails were decided about, so that nothing is counted twice, and what became of them.
+
+    Return the mails that the lease still holds; what another has claimed in the meantime is left to it.
+    """
+    if not dues:
+        return set()
+    ours = (Outbox.id.in_([due.id for due in dues]), Outbox.state == Post.LEASED, Outbox.lease == lease)
+    tried = case((Outbox.attempts == 0, 1), else_=Outbox.attempts)
+    marked = update(Outbox).where(*ours).values(attempts=tried).returning(Outbox.id)
+    held = set(session.connection().scalars(marked))
     turned = [
-        {"which": due.id, "about": due.about.signature_id} for due in new if due.kind is Mail.ALREADY and due.about
+        {"which": due.id, "about": due.about.signature_id}
+        for due in dues
+        if due.id in held and not due.attempts and due.kind is Mail.ALREADY and due.about
     ]
     if turned:
         changed = update(Outbox).where(Outbox.id == bindparam("which"))
         session.connection().execute(changed.values(kind=Mail.ALREADY.value, signature_id=bindparam("about")), turned)
+    return held

@@ -6,9 +6,10 @@ import pytest
 import time_machine
 from sqlalchemy.orm import Session
 
-from letter import confirmation, outbox, privacy, signing
+from letter import confirmation, outbox, privacy, settling, signing
 from letter.models import Letter, Post, State
 from letter.outbox import Mail
+from letter.sealing import unseal
 from tests.conftest import KEYS
 from tests.mailing import DANA, settle, settle_all, sign, signed
 
@@ -98,6 +99,18 @@ def test_a_mail_that_nobody_tried_is_decided_when_somebody_does(
         noon.shift(outbox.LEASE)
     assert settle(session, row)
     assert row.kind == Mail.ALREADY
+
+
+def test_a_mail_that_was_claimed_by_another_meanwhile_is_left_to_it(session: Session, letter: Letter) -> None:
+    ours, lost = sign(session, letter), sign(session, letter, "eli@example.org")
+    claim = outbox.claim(session, 50)
+    dues = [(due, unseal(KEYS, due.to_sealed)) for due in settling.load(session, claim)]
+    lost.lease = "another's"
+    session.flush()
+    kept = settling.settle(session, KEYS, claim.lease, dues)
+    session.expire_all()
+    assert [due.id for due, _ in kept] == [ours.id]
+    assert (ours.attempts, lost.attempts, lost.lease) == (1, 0, "another's")
 
 
 def test_a_link_that_is_dead_is_not_sent(session: Session, letter: Letter, noon: time_machine.Traveller) -> None:
