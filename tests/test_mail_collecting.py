@@ -68,6 +68,18 @@ def test_a_report_in_a_folder_is_noted_and_deleted_and_what_is_none_is_kept(
     assert sorted(file.name for file in maildir.rglob("*") if file.is_file()) == ["2.forged:2,S", "3.spam:2,S"]
 
 
+def test_what_bears_our_token_is_deleted_whatever_it_says(
+    database: Database, told: Settings, maildir: Path, server: MailServer
+) -> None:
+    back = send(database, told, server)
+    for action in ("delayed", "relayed", "delivered", "expanded"):
+        (maildir / "new" / action).write_bytes(report(back, action=action, status="4.4.1"))
+    (maildir / "new" / "away").write_bytes(f"To: {back}\nSubject: On holiday\n\nDana is away.".encode())
+    Collector(database, told).collect()
+    assert (noted(database), rows(database)[0].state) == ([""], "sent")
+    assert [file.name for file in maildir.rglob("*") if file.is_file()] == []
+
+
 def test_the_mailbox_is_read_once_a_minute(
     database: Database, told: Settings, maildir: Path, server: MailServer, noon: time_machine.Traveller
 ) -> None:

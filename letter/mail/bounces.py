@@ -47,6 +47,14 @@ def read(data: bytes, address: str, secret: bytes) -> Bounce | None:
         return None
 
 
+def is_ours(data: bytes, address: str, secret: bytes) -> bool:
+    """Tell whether a mail bears a token of ours, whatever it says: then it may hold the address of a supporter."""
+    try:
+        return _message_id(message_from_bytes(data[:LONGEST]), address, secret) is not None
+    except Exception:  # as above
+        return False
+
+
 def _message_id(report: Message, address: str, secret: bytes) -> str | None:
     local, _, domain = address.rpartition("@")
     ours = re.compile(rf"{re.escape(local)}\+([a-z2-7]{{20,60}})@{re.escape(domain)}", re.IGNORECASE)

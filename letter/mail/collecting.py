@@ -13,6 +13,7 @@ from letter.db import Database
 from letter.mail import bounces, mailboxes
 from letter.mail.bounces import Bounce
 from letter.mail.codes import Verdict, judge
+from letter.mail.mailboxes import Mailbox
 
 ROUND = timedelta(seconds=60)
 
@@ -38,14 +39,20 @@ class Collector:
         try:
             with mailboxes.opened(self._settings) as mailbox:
                 for name, data in mailbox.unread():
-                    found = bounces.read(data, self._settings.bounce_address, self._settings.keys.secret)
-                    if found:
-                        self._note(found)
-                        mailbox.remove(name)
-                    else:
-                        mailbox.keep(name)
+                    self._take(mailbox, name, data)
         except (OSError, imaplib.IMAP4.error) as error:
             log.error("what came back cannot be read: %s", type(error).__name__)
+
+    def _take(self, mailbox: Mailbox, name: str, data: bytes) -> None:
+        """Note a report. Whatever bears our token is deleted, as it may hold an address; the rest is for people."""
+        ours = self._settings.bounce_address, self._settings.keys.secret
+        found = bounces.read(data, *ours)
+        if found:
+            self._note(found)
+        if found or bounces.is_ours(data, *ours):
+            mailbox.remove(name)
+        else:
+            mailbox.keep(name)
 
     def _note(self, bounce: Bounce) -> None:
         with self._database.writing() as session:
