@@ -32,6 +32,15 @@ MAIL = {
         "for priority in (LATER, FIRST):",
         "tests/test_outbox_claims.py",
     ),
+    "what became of mails is forgotten when the database fails": Bug(
+        "letter/mail/recording.py", "self._kept.extend(lot)", "lot = []", "tests/test_mail_recording.py"
+    ),
+    "a mail that another has claimed is sent all the same": Bug(
+        "letter/settling.py",
+        "return [one for one in wanted if one[0].id in held]",
+        "return wanted",
+        "tests/test_settling.py",
+    ),
     "a full mailbox is taken for a dead one": Bug(
         "letter/mail/codes.py", 'FULL = ("5.2.2", "5.3.1")', 'FULL = ("5.3.1",)', "tests/test_mail_bounces.py"
     ),

@@ -16,8 +16,9 @@ from letter import limits, outbox
 from letter.config import Settings
 from letter.db import Database
 from letter.mail import worker as worker_module
+from letter.mail.collecting import Collector
 from letter.mail.worker import Worker
-from letter.models import Limit, Signature, State
+from letter.models import Limit, Signature, State, TallyDelta
 from letter.outbox import Claim
 from tests.mail_server import OK, MailServer, change, rows, sign, states, supporters
 from tests.mailing import DANA, ELI, NOON
@@ -75,6 +76,28 @@ def test_the_loop_outlives_a_database_that_fails(
     eventually(lambda: states(database) == ["sent"])
     assert "worker: OperationalError at failing" in caplog.text
     assert "Dana" not in caplog.text
+
+
+def test_a_mailbox_that_hangs_holds_up_neither_mails_nor_numbers(
+    database: Database, server: MailServer, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    hangs, may_end = threading.Event(), threading.Event()
+
+    def hanging(_: Collector) -> None:
+        hangs.set()
+        may_end.wait(30)
+
+    monkeypatch.setattr(Collector, "collect", hanging)
+    request.getfixturevalue("running_worker")
+    assert hangs.wait(10)
+    sign(database, DANA)
+    eventually(lambda: states(database) == ["sent"] and not uncounted(database))
+    may_end.set()
+
+
+def uncounted(database: Database) -> int:
+    with database.reading() as session:
+        return len(session.scalars(select(TallyDelta)).all())
 
 
 def test_the_loop_tidies_up_once_a_minute(database: Database, worker: Worker, noon: time_machine.Traveller) -> None:

@@ -188,6 +188,7 @@ def work(once: bool, parent: int | None) -> None:
         click.echo(f"{worker.run_once()} mails handled.")
         worker.close()
         worker.keep_house()
+        worker.collect()
 
 
 def _work_beside(parent: int) -> None:

@@ -1,18 +1,26 @@
-"""Noting what became of mails, many in one transaction, and the figures of each provider."""
+"""Noting what became of mails, many in one transaction, and the figures of each provider.
+
+A mail whose fate is not on record is sent again. So outcomes are kept while the database is away, and no mail is begun.
+"""
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from letter import clock, figures, outbox, signatures
-from letter.db import Database
+from letter.db import AWAY, Database
+from letter.errors import NotReady
 from letter.mail import Refused, Unreachable, codes, providers
 from letter.mail.pace import Pace
 from letter.mail.sending import Outcome
 from letter.outbox import Mail
 from letter.settling import Due
+
+PAUSE = 1.0  # seconds between two tries to reach a database that is away
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +35,34 @@ class Records:
         self._lease = lease
         self._left = left
         self.sent = 0
+        self._kept: list[Outcome] = []
 
-    def write(self, lot: Sequence[Outcome]) -> None:
-        """Note a lot of outcomes in one transaction."""
+    @property
+    def are_behind(self) -> bool:
+        """Whether something is kept that could not be written: then no further mail should be begun."""
+        return bool(self._kept)
+
+    def add(self, lot: Sequence[Outcome]) -> None:
+        """Note a lot of outcomes, or keep them for `finish` if the database is away."""
+        if not self._kept:
+            try:
+                return self._write(lot)
+            except (*AWAY, NotReady) as error:
+                log.error("what became of %s mails cannot be noted yet: %s", len(lot), type(error).__name__)
+        self._kept.extend(lot)
+
+    def finish(self, until: datetime, stop: threading.Event) -> None:
+        """Write what is kept: again and again until the lease ends, or once if all is to stop. Raise why not."""
+        while self._kept:
+            try:
+                self._write(self._kept)
+                self._kept = []
+            except (*AWAY, NotReady):
+                if stop.is_set() or clock.now() >= until:
+                    raise
+                stop.wait(PAUSE)
+
+    def _write(self, lot: Sequence[Outcome]) -> None:
         counted: Counter[tuple[str, str]] = Counter()
         sent = [(envelope, self._left[envelope.message_id]) for envelope, error in lot if error is None]
         for envelope, due in sent:

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 
 from letter import clock, outbox, settling
@@ -58,10 +59,16 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Send, and beside that keep house, until `stop` is set. Errors are logged and outlived."""
         self._stop = stop
-        keeping = threading.Thread(target=self._repeat, args=(self.keep_house,), daemon=True)
-        keeping.start()
+        # A mailbox may take its time: neither the mails nor the numbers wait for it.
+        beside = [
+            threading.Thread(target=self._repeat, args=(task,), daemon=True) for task in (self.keep_house, self.collect)
+        ]
+        for thread in beside:
+            thread.start()
         self._repeat(self.run_once)
-        keeping.join(SECONDS_TO_STOP)
+        end = time.monotonic() + SECONDS_TO_STOP
+        for thread in beside:
+            thread.join(max(end - time.monotonic(), 0.0))
         self.close()
 
     def _repeat(self, task: Callable[[], int | None]) -> None:
@@ -79,9 +86,12 @@ class Worker:
         self._lines.close()
 
     def keep_house(self) -> None:
-        """Add numbers up, end what is too old, read what came back; to be called about once a second."""
+        """Add numbers up, end what is too old; to be called about once a second."""
         self._keeper.fold()
         self._keeper.keep_house()
+
+    def collect(self) -> None:
+        """Read what came back, once a minute."""
         self._collector.collect()
 
     def run_once(self) -> int:
@@ -116,10 +126,12 @@ class Worker:
         records = recording.Records(self._database, self._pace, claim.lease, left)
         why = None
         try:
-            for lot in self._lines.send([envelope for envelope, _ in ready], lambda: self._may_begin(claim)):
-                records.write(lot)
+            with closing(self._lines.send([one for one, _ in ready], lambda: self._may_begin(claim, records))) as lots:
+                for lot in lots:
+                    records.add(lot)
         except Unreachable as error:
             why = str(error)
+        records.finish(claim.until, self._stop)
         ids = [due.id for due in left.values()]
         if why is None:
             self._pause, self._not_before = FIRST_PAUSE, None
@@ -129,8 +141,8 @@ class Worker:
             self._wait_for_server(why, claim, ids)
         return len(claim.ids) - len(ids)
 
-    def _may_begin(self, claim: Claim) -> bool:
-        return not self._stop.is_set() and clock.now() < claim.until - TIME_TO_SEND
+    def _may_begin(self, claim: Claim, records: recording.Records) -> bool:
+        return not self._stop.is_set() and not records.are_behind and clock.now() < claim.until - TIME_TO_SEND
 
     def _prepare(self, claim: Claim) -> list[tuple[Envelope, Due]]:
         """Decide in one transaction which mails are sent, and build them."""
