@@ -83,7 +83,7 @@ def test_a_worker_that_waits_for_its_server_is_not_held_up_by_a_clock_set_back(
     signed: list[str], database: Database, settings: Settings, travel: time_machine.Traveller, tmp_path: Path
 ) -> None:
     worker = Worker(database, settings)
-    worker._wait_for_server("away", [])
+    worker._wait_for_server("away", outbox.Claim("", [], NOON), [])
     assert worker.run_once() == 0
     travel.shift(-timedelta(days=2))
     Keeper(database).keep_house()
