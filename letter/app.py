@@ -2,6 +2,7 @@
 
 import multiprocessing.process
 import os
+import signal
 import threading
 
 from flask import Flask
@@ -80,6 +81,8 @@ def create_app(given: config.Settings, database: Database) -> Flask:
 def from_environment() -> pages.Front:
     """Return the application for the settings in force, behind its ready pages; the server's processes start here."""
     name_process("letter-web")
+    # A terminal's Ctrl-C reaches all processes, and the parent then ends each: two signals at once are one too many.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     given = config.load(os.environ)
     database = Database(given.database_url, replica_url=given.replica_url, patience=SECONDS_TO_ANSWER)
     revision.demand(database, given.keys)

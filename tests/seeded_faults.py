@@ -58,8 +58,8 @@ FAULTS = {
     ),
     "a backup is restored unchecked": (
         "letter/backup.py",
-        '    if found != "ok":',
-        "    if False:",
+        '        if (found := opened.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":',
+        '        if (found := "") != "":',
         "tests/test_backup.py",
     ),
     "who withdraws is still counted": (

@@ -2,8 +2,12 @@
 
 import contextlib
 import os
+import pty
+import re
 import signal
+import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +18,7 @@ from letter.config import Settings
 from letter.db import Database
 from letter.models import Letter
 from tests.conftest import Browser
-from tests.serving import Server, serving
+from tests.serving import Server, free_port, serving
 
 PATIENCE = 20.0
 
@@ -91,3 +95,30 @@ def test_a_database_that_is_taken_away_takes_no_signature(
     assert supporter.get("/readyz").status_code == 503
     (tmp_path / "elsewhere").rename(tmp_path / "letter.sqlite3")
     assert supporter.client.post("/library/sign", data=data).status_code == 303
+
+
+@needs_proc
+def test_ctrl_c_in_a_terminal_ends_the_demo_every_time() -> None:
+    for _ in range(3):
+        run_and_interrupt("demo", "--port", str(free_port()))
+
+
+def run_and_interrupt(*arguments: str) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "letter", *arguments])  # noqa: S606
+    said = b""
+    while b"Ctrl-C ends" not in said:
+        said += os.read(terminal, 4096)
+    link = re.search(rb"http://[^/\s]+", said)
+    assert link
+    until(lambda: is_up(link[0].decode()), "the demo did not start")
+    os.write(terminal, b"\x03")
+    until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, "the demo did not end")
+    os.close(terminal)
+
+
+def is_up(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/healthz") as answer:
+        return bool(answer.status == 200)
+    return False

@@ -52,6 +52,7 @@ def live(database: Database, runs: int, steps: int) -> None:
     assert DOMAIN not in stored
 
 
+@pytest.mark.timeout(1200)  # forty seconds, but on a busy machine
 def test_two_hundred_lives_go_as_the_model_says(anywhere: Database) -> None:
     live(anywhere, 200, steps=15)
 

@@ -134,6 +134,12 @@ BUGS = {
     "a mail worker that dies stays dead": Bug(
         "letter/commands/serving.py", "running[:] = [subprocess.Popen(command)]", "return", "tests/test_faults.py"
     ),
+    "a terminal's Ctrl-C reaches the web processes twice": Bug(
+        "letter/app.py",
+        "    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n",
+        "",
+        "tests/test_faults.py",
+    ),
     "web processes outlive the one that started them": Bug(
         "letter/app.py", "    os._exit(1)", "    pass", "tests/test_faults.py"
     ),

@@ -209,6 +209,7 @@ def _work(parent: int | None) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         if parent:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears a terminal's Ctrl-C, too, and ends us
             threading.Thread(target=_follow, args=(parent, stop), daemon=True).start()
         worker.run(stop)
 
