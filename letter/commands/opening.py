@@ -12,7 +12,7 @@ from letter.db import Database
 def instance() -> Iterator[tuple[Settings, Database]]:
     """Give settings and database. Raise BadSetting or NotReady with a sentence if either cannot be used."""
     settings = config.load()
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, replica_url=settings.replica_url)
     try:
         revision.demand(database, settings.keys)
         yield settings, database
