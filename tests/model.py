@@ -91,7 +91,8 @@ class Model:
         if row.state is not S.WITHDRAWN:
             row.become(S.WITHDRAWN)
         for other in self.rows.values():
-            if other is not row and other.state in WAITING and other.email == row.email:
+            is_same = other.email is not None and other.email == row.email
+            if other is not row and other.state in WAITING and is_same:
                 other.become(S.EXPIRED)
                 other.email, other.name = None, ""
 

@@ -109,6 +109,7 @@ def test_nobody_hangs_and_nothing_is_lost(
 ):
     stamp = server.stamp("library")
     before = many_sign(server, stamp, 0)
+    assert {server.get("/library")[0] for _ in range(30)} == {200}  # by now it is ready in each of the processes
     goes(cluster)
     try:
         meanwhile = many_sign(server, stamp, 100)
